@@ -1,0 +1,50 @@
+#include "daemon/anchors.hpp"
+
+#include <boost/asio/this_coro.hpp>
+#include <boost/url/parse.hpp>
+
+#include "probes/net/connection.hpp"
+#include "probes/net/resolver.hpp"
+
+namespace livecanary::daemon {
+
+namespace asio = boost::asio;
+
+namespace {
+
+asio::awaitable<error_code> reach(const std::string& url, Env& env, Clock::time_point deadline) {
+    const auto parsed = boost::urls::parse_uri(url);
+    if (!parsed) co_return parsed.error();
+    const std::uint16_t port = parsed->has_port() ? parsed->port_number() : parsed->scheme() == "https" ? 443 : 80;
+    auto found = co_await env.dns->resolve(std::string(parsed->encoded_host_address()), port, deadline);
+    if (!found) co_return found.error();
+    net::Connection connection(co_await asio::this_coro::executor);
+    const auto code = co_await connection.connect(found->endpoints.front(), deadline);
+    connection.close();
+    co_return code;
+}
+
+}  // namespace
+
+asio::awaitable<std::optional<Control>> Anchors::ask(Env& env) {
+    if (urls_.empty()) co_return std::nullopt;
+    const auto now = env.now();
+    if (answer_ && now - asked_ < keep) co_return answer_;
+    asked_ = now;
+    Control control{.name = "anchors", .outcome = ControlOutcome::failed};
+    for (const auto& url : urls_) {
+        // Each gets its share of the patience, so that a silent one does not hide an answering one.
+        const auto share = patience / static_cast<Clock::rep>(urls_.size());
+        const auto code = co_await reach(url, env, env.now() + share);
+        if (!code) {
+            control.outcome = ControlOutcome::passed;
+            control.shows = url + " answers, so the network works here";
+            break;
+        }
+        control.shows += (control.shows.empty() ? "" : "; ") + url + ": " + code.message();
+    }
+    answer_ = std::move(control);
+    co_return answer_;
+}
+
+}  // namespace livecanary::daemon

@@ -1,0 +1,367 @@
+#include "daemon/app.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <list>
+#include <map>
+#include <memory>
+#include <random>
+#include <sstream>
+
+#include <sys/timex.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "daemon/check_config_command.hpp"
+#include "daemon/log.hpp"
+#include "daemon/runner.hpp"
+#include "daemon/sd_notify.hpp"
+#include "daemon/version.hpp"
+#include "daemon/web.hpp"
+
+namespace livecanary::daemon {
+
+namespace asio = boost::asio;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
+
+/// What a stop may take; a unit file's TimeoutStopSec is longer.
+constexpr auto stop_patience = 4500ms;
+constexpr auto clock_check_period = 30s;
+constexpr std::size_t probes_between_yields = 8;
+
+std::string environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr ? value : "";
+}
+
+/// Reading files blocks, so it is done on the worker thread.
+asio::awaitable<Loaded> load(std::string path) {
+    Loaded loaded = load_settings(path, config::real_surroundings());
+    co_return loaded;
+}
+
+class App {
+public:
+    App(AppOptions options, Settings settings);
+    int run();
+
+private:
+    void adopt(Settings settings);
+    void start_runner(std::shared_ptr<const ProbeSettings> settings);
+    void retire(std::unique_ptr<Runner> runner, std::shared_ptr<const ProbeSettings> successor);
+    void on_ended(Runner* runner);
+    void stop(int signal);
+    void finish_if_idle();
+    asio::awaitable<std::string> reload();
+    asio::awaitable<std::vector<prometheus::MetricFamily>> metrics();
+    Status status() const;
+    std::string unhealthy() const;
+    void listen_to_signals();
+    asio::awaitable<void> watch();
+    asio::awaitable<void> check_clock();
+    void spawn(asio::awaitable<void> work);
+
+    AppOptions options_;
+    Settings settings_;
+    asio::io_context io_{1};
+    asio::thread_pool worker_{1};
+    asio::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
+    SystemdNotifier systemd_;
+    std::mt19937_64 seeds_{std::random_device{}()};
+    Shared shared_{};
+    std::map<std::string, std::unique_ptr<Runner>, std::less<>> runners_{};
+    /// Stopped, but still cleaning up, each with the settings of the probe that takes its name over.
+    struct Leaving {
+        std::unique_ptr<Runner> runner;
+        std::shared_ptr<const ProbeSettings> successor;
+    };
+    std::list<Leaving> leaving_{};
+    std::unique_ptr<WebServer> web_{};
+    std::list<asio::cancellation_signal> background_{};
+    asio::steady_timer stop_deadline_{io_};
+    asio::steady_timer reloaded_{io_};
+    bool ready_ = false;
+    bool stopping_ = false;
+    bool reloading_ = false;
+    bool reload_again_ = false;
+    std::string reload_words_{};
+};
+
+App::App(AppOptions options, Settings settings)
+    : options_(std::move(options)),
+      settings_(std::move(settings)),
+      systemd_(environment("NOTIFY_SOCKET"), environment("WATCHDOG_USEC")) {
+    shared_.executor = io_.get_executor();
+    shared_.seed = [this] { return seeds_(); };
+}
+
+void App::spawn(asio::awaitable<void> work) {
+    auto& signal = background_.emplace_back();
+    auto ended = [](const std::exception_ptr& failed) {
+        if (failed) log::error("a background task ended by a fault of our own");
+    };
+    asio::co_spawn(io_, std::move(work), asio::bind_cancellation_slot(signal.slot(), ended));
+}
+
+void App::start_runner(std::shared_ptr<const ProbeSettings> settings) {
+    auto runner = std::make_unique<Runner>(settings, shared_);
+    auto* raw = runner.get();
+    runners_[settings->name] = std::move(runner);
+    // Posted, because the loop's end must be able to destroy the runner that told of it.
+    raw->start([this, raw] { asio::post(io_, [this, raw] { on_ended(raw); }); });
+}
+
+void App::retire(std::unique_ptr<Runner> runner, std::shared_ptr<const ProbeSettings> successor) {
+    runner->stop();
+    leaving_.push_back({std::move(runner), std::move(successor)});
+}
+
+void App::on_ended(Runner* runner) {
+    const auto at = std::ranges::find(leaving_, runner, [](const Leaving& l) { return l.runner.get(); });
+    if (at != leaving_.end()) {
+        auto successor = std::move(at->successor);
+        leaving_.erase(at);
+        if (successor && !stopping_) start_runner(std::move(successor));
+    }
+    finish_if_idle();
+}
+
+/// Makes the running probes those of `settings`: the same ones stay as they are, with schedule and history.
+void App::adopt(Settings settings) {
+    if (!shared_.dns || settings.dns_servers != settings_.dns_servers)
+        shared_.dns = std::make_shared<net::Resolver>(io_.get_executor(), settings.dns_servers);
+    shared_.anchors = std::make_shared<Anchors>(settings.anchors);
+    shared_.max_loop_lag = settings.max_loop_lag;
+    shared_.max_concurrent = settings.max_concurrent_probes;
+    shared_.location = settings.location;
+    shared_.lang = settings.lang;
+
+    std::map<std::string, std::shared_ptr<const ProbeSettings>, std::less<>> wanted;
+    for (auto& probe : settings.probes)
+        wanted.emplace(probe.name, std::make_shared<const ProbeSettings>(std::move(probe)));
+    settings.probes.clear();
+    settings_ = std::move(settings);
+
+    for (auto& leaving : leaving_) leaving.successor.reset();
+    for (auto at = runners_.begin(); at != runners_.end();) {
+        const auto next = wanted.find(at->first);
+        if (next != wanted.end() && next->second->identity == at->second->settings().identity) {
+            wanted.erase(next);
+            ++at;
+            continue;
+        }
+        std::shared_ptr<const ProbeSettings> successor;
+        if (next != wanted.end()) {
+            successor = next->second;
+            wanted.erase(next);
+        }
+        retire(std::move(at->second), std::move(successor));
+        at = runners_.erase(at);
+    }
+    for (auto& [name, probe] : wanted) {
+        // Never two runs of one probe at once: a name still cleaning up is waited for.
+        const auto busy = std::ranges::find(leaving_, name, [](const Leaving& l) { return l.runner->settings().name; });
+        if (busy != leaving_.end()) {
+            busy->successor = probe;
+        } else {
+            start_runner(probe);
+        }
+    }
+}
+
+asio::awaitable<std::string> App::reload() {
+    if (reloading_) {
+        // A storm of requests becomes one more reload after the one under way.
+        reload_again_ = true;
+        while (reloading_) co_await reloaded_.async_wait(no_throw);
+        co_return reload_words_;
+    }
+    reloading_ = true;
+    reloaded_.expires_at(Clock::time_point::max());
+    do {
+        reload_again_ = false;
+        systemd_.reloading(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()));
+        Loaded loaded = co_await asio::co_spawn(worker_, load(options_.config_file), asio::use_awaitable);
+        std::ostringstream words;
+        print_mistakes(words, loaded);
+        if (loaded.ok() && !stopping_) {
+            reload_words_.clear();
+            if (options_.listen.empty() && loaded.settings.web_listen != settings_.web_listen)
+                log::warn("web.listen changed: a restart is needed for it");
+            adopt(std::move(loaded.settings));
+            log::info("configuration reloaded", {{"probes", std::to_string(runners_.size())}});
+        } else if (!loaded.ok()) {
+            reload_words_ = words.str();
+            log::error("configuration not reloaded, the old one stays in use", {{"mistakes", reload_words_}});
+        }
+        shared_.metrics.reloaded(loaded.ok(), std::chrono::system_clock::now());
+        systemd_.ready(loaded.ok() ? "running" : "running; the last reload was refused");
+    } while (reload_again_ && !stopping_);
+    reloading_ = false;
+    reloaded_.cancel();
+    co_return reload_words_;
+}
+
+asio::awaitable<std::vector<prometheus::MetricFamily>> App::metrics() {
+    Families families;
+    std::vector<std::string> names;
+    for (const auto& [name, runner] : runners_) names.push_back(name);
+    std::size_t done = 0;
+    for (const auto& name : names) {
+        // A reload may have come between.
+        if (const auto at = runners_.find(name); at != runners_.end()) at->second->collect(families, Clock::now());
+        if (++done % probes_between_yields == 0) co_await asio::post(io_, asio::use_awaitable);
+    }
+    shared_.metrics.collect(families);
+    co_return families.take();
+}
+
+Status App::status() const {
+    Status status{.location = settings_.location, .version = std::string(version())};
+    const auto now = Clock::now();
+    for (const auto& [name, runner] : runners_) status.probes.push_back(runner->status(now));
+    const auto rank = [](const ProbeStatus& p) {
+        if (p.outcome == "failed") return p.alerting ? 0 : 1;
+        return p.outcome == "inconclusive" ? 2 : p.outcome.empty() ? 3 : 4;
+    };
+    std::ranges::stable_sort(status.probes, {}, rank);
+    return status;
+}
+
+std::string App::unhealthy() const {
+    const auto now = Clock::now();
+    for (const auto& [name, runner] : runners_)
+        if (auto why = runner->standing_still(now); !why.empty()) return why;
+    return {};
+}
+
+void App::listen_to_signals() {
+    signals_.async_wait([this](error_code ec, int signal) {
+        if (ec) return;
+        if (signal == SIGHUP) {
+            auto ended = [](const std::exception_ptr&, const std::string&) {};
+            asio::co_spawn(io_, reload(), ended);
+        } else {
+            stop(signal);
+        }
+        listen_to_signals();
+    });
+}
+
+/// Tells systemd that the scheduler makes progress, as long as it does.
+asio::awaitable<void> App::watch() {
+    const auto period = systemd_.watchdog_period();
+    if (!period) co_return;
+    asio::steady_timer timer(io_);
+    for (;;) {
+        if (const auto why = unhealthy(); why.empty()) {
+            systemd_.watchdog();
+        } else {
+            log::error("the scheduler stands", {{"why", why}});
+        }
+        timer.expires_after(*period);
+        if (auto [ec] = co_await timer.async_wait(no_throw); ec) co_return;
+    }
+}
+
+/// What the kernel's clock discipline says (adjtimex(2)); it answers without waiting.
+asio::awaitable<void> App::check_clock() {
+    asio::steady_timer timer(io_);
+    for (;;) {
+        timex kernel{};
+        const int state = adjtimex(&kernel);
+        const double unit = (kernel.status & STA_NANO) != 0 ? 1e-9 : 1e-6;
+        shared_.metrics.clock(std::chrono::duration<double>(static_cast<double>(kernel.offset) * unit),
+                              state >= 0 && state != TIME_ERROR && (kernel.status & STA_UNSYNC) == 0);
+        timer.expires_after(clock_check_period);
+        if (auto [ec] = co_await timer.async_wait(no_throw); ec) co_return;
+    }
+}
+
+void App::stop(int signal) {
+    if (stopping_) return;
+    stopping_ = true;
+    ready_ = false;
+    systemd_.stopping();
+    log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+    for (auto& [name, runner] : runners_) retire(std::move(runner), nullptr);
+    runners_.clear();
+    for (auto& leaving : leaving_) leaving.successor.reset();
+    for (auto& signal_of : background_) signal_of.emit(asio::cancellation_type::terminal);
+    stop_deadline_.expires_after(stop_patience);
+    stop_deadline_.async_wait([this](error_code ec) {
+        if (ec) return;
+        for (const auto& leaving : leaving_)
+            log::error("a probe did not end in time", {{"probe", leaving.runner->settings().name}});
+        io_.stop();
+    });
+    finish_if_idle();
+}
+
+void App::finish_if_idle() {
+    if (!stopping_ || !leaving_.empty()) return;
+    stop_deadline_.cancel();
+    signals_.cancel();
+    // The web side asks this loop, so it goes first; then nothing is left to do here.
+    web_.reset();
+    io_.stop();
+}
+
+int App::run() {
+    WebBackend backend;
+    backend.metrics = [this] { return metrics(); };
+    backend.status = [this] { return status(); };
+    backend.unhealthy = [this] { return unhealthy(); };
+    backend.not_ready = [this] { return ready_ ? std::string() : std::string("starting or stopping"); };
+    backend.reload = [this] { return reload(); };
+    WebOptions web{.listen = options_.listen.empty() ? settings_.web_listen : options_.listen,
+                   .lifecycle = options_.lifecycle};
+    try {
+        web_ = std::make_unique<WebServer>(std::move(web), io_.get_executor(), std::move(backend));
+    } catch (const std::exception& e) {
+        log::error("cannot listen", {{"error", e.what()}});
+        return 1;
+    }
+    for (const auto& endpoint : web_->endpoints())
+        log::info("listening", {{"address", endpoint.address().to_string()}, {"port", std::to_string(endpoint.port())}});
+    listen_to_signals();
+    shared_.metrics.reloaded(true, std::chrono::system_clock::now());
+    adopt(std::move(settings_));
+    auto seen = [this](Clock::duration lag) { shared_.metrics.loop_lag(lag); };
+    spawn(measure_lag(shared_.lag, std::move(seen)));
+    spawn(watch());
+    spawn(check_clock());
+    ready_ = true;
+    systemd_.ready("running");
+    log::info("started", {{"version", std::string(version())},
+                          {"location", settings_.location},
+                          {"probes", std::to_string(runners_.size())}});
+    io_.run();
+    worker_.join();
+    log::info("stopped");
+    return 0;
+}
+
+}  // namespace
+
+int run_daemon(AppOptions options, Settings settings) {
+    App app(std::move(options), std::move(settings));
+    return app.run();
+}
+
+}  // namespace livecanary::daemon

@@ -1,0 +1,206 @@
+#include "daemon/probe_command.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <random>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "daemon/anchors.hpp"
+#include "daemon/execute.hpp"
+#include "daemon/explain.hpp"
+#include "daemon/result_json.hpp"
+#include "probes/net/resolver.hpp"
+
+namespace livecanary::daemon {
+
+namespace asio = boost::asio;
+
+namespace {
+
+struct Judged {
+    const ProbeSettings* probe = nullptr;
+    RunResult run{};
+    Diagnosis found{};
+    bool cut = false;
+};
+
+/// The probes asked for, or none and words to `err`.
+std::vector<const ProbeSettings*> chosen(std::ostream& err, const ProbeCommand& command, const Settings& settings) {
+    std::vector<const ProbeSettings*> found;
+    for (const auto& name : command.names) {
+        const auto at = std::ranges::find(settings.probes, name, &ProbeSettings::name);
+        if (at == settings.probes.end()) {
+            err << "livecanary: no probe named '" << name << "'. There are:";
+            for (const auto& probe : settings.probes) err << ' ' << probe.name;
+            err << '\n';
+            return {};
+        }
+        found.push_back(&*at);
+    }
+    for (const auto& probe : settings.probes)
+        if (command.all || (!command.kind.empty() && probe.kind->name == command.kind)) found.push_back(&probe);
+    if (found.empty()) err << "livecanary: no probe to run: name some, or give --all or --kind\n";
+    return found;
+}
+
+/// One after the other: a person reads along, and nothing is measured under the load of another.
+class Session {
+public:
+    Session(std::ostream& out, const ProbeCommand& command, const Settings& settings)
+        : out_(out), command_(command), settings_(settings), dns_(io_.get_executor(), settings.dns_servers),
+          anchors_(settings.anchors) {}
+
+    std::vector<Judged> run(const std::vector<const ProbeSettings*>& probes);
+
+private:
+    asio::awaitable<void> one(Judged& judged);
+    ProbeRun::Observer observer();
+
+    std::ostream& out_;
+    const ProbeCommand& command_;
+    const Settings& settings_;
+    asio::io_context io_{1};
+    net::Resolver dns_;
+    Anchors anchors_;
+    LagRecord lag_{};
+};
+
+ProbeRun::Observer Session::observer() {
+    if (!command_.live) return {};
+    return [this](const PhaseTime& phase, bool ended) {
+        // Overwritten when the phase ends: one line a phase.
+        if (!ended) {
+            out_ << "  ...  " << phase.phase.name << '\r' << std::flush;
+        } else {
+            std::string name(phase.phase.name);
+            name.resize(14, ' ');
+            out_ << "  " << (phase.ok ? "ok  " : "FAIL") << ' ' << name << duration_text(phase.took) << '\n'
+                 << std::flush;
+        }
+    };
+}
+
+asio::awaitable<void> Session::one(Judged& judged) {
+    Env env;
+    env.dns = &dns_;
+    env.location = settings_.location;
+    env.random.seed((std::uint64_t{std::random_device{}()} << 32) | std::random_device{}());
+    const Honesty honesty{.lag = &lag_, .max_loop_lag = settings_.max_loop_lag};
+    if (command_.live) out_ << judged.probe->name << " → " << judged.probe->probe.target << '\n';
+    judged.run = co_await execute(*judged.probe, env, honesty, observer());
+    const auto phase = judged.run.failed_phase();
+    if (judged.run.outcome() == RunOutcome::failed && (phase == "dns" || phase == "tcp")) {
+        if (auto control = co_await anchors_.ask(env)) {
+            if (control->outcome == ControlOutcome::failed)
+                judged.run.inconclusive = "the anchors fail too: " + control->shows;
+            judged.run.controls.push_back(*std::move(control));
+        }
+    }
+    if (judged.run.outcome() == RunOutcome::failed) {
+        if (command_.live && judged.probe->probe.controls) out_ << "  ...  controls\r" << std::flush;
+        co_await play_controls(*judged.probe, env, judged.run);
+    }
+    judged.found = judge(*judged.probe, judged.run);
+}
+
+std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes) {
+    std::vector<Judged> all;
+    asio::signal_set signals(io_, SIGINT, SIGTERM);
+    bool interrupted = false;
+    asio::cancellation_signal cut;
+    signals.async_wait([&](error_code ec, int) {
+        if (ec) return;
+        interrupted = true;
+        cut.emit(asio::cancellation_type::terminal);
+    });
+    asio::cancellation_signal stop_lag;
+    auto ignore = [](const std::exception_ptr&) {};
+    asio::co_spawn(io_, measure_lag(lag_, [](Clock::duration) {}),
+                   asio::bind_cancellation_slot(stop_lag.slot(), ignore));
+    for (const auto* probe : probes) {
+        if (interrupted) break;
+        Judged judged{.probe = probe};
+        bool ended = false;
+        std::exception_ptr bug;
+        auto on_end = [&](const std::exception_ptr& failed) {
+            ended = true;
+            bug = failed;
+        };
+        asio::co_spawn(io_, one(judged), asio::bind_cancellation_slot(cut.slot(), on_end));
+        while (!ended && io_.run_one() > 0) {
+        }
+        if (bug) std::rethrow_exception(bug);
+        judged.cut = interrupted;
+        if (!judged.cut) all.push_back(std::move(judged));
+        if (judged.cut) break;
+        if (command_.output == ProbeCommand::Output::json) {
+            out_ << boost::json::serialize(to_json(*probe, settings_.location, all.back().run, all.back().found))
+                 << '\n' << std::flush;
+        } else if (command_.output == ProbeCommand::Output::people) {
+            const Paper paper{command_.colour, command_.lang.empty() ? settings_.lang : command_.lang};
+            if (command_.live) out_ << "\033[K\n";
+            print_result(out_, *probe, all.back().run, all.back().found, paper);
+            out_ << std::flush;
+        }
+    }
+    stop_lag.emit(asio::cancellation_type::terminal);
+    signals.cancel();
+    io_.run();
+    return all;
+}
+
+/// The output of a monitoring plugin: one line of state and performance data, and a line a probe that is not ok.
+int nagios(std::ostream& out, const std::vector<Judged>& all, const std::string& lang) {
+    int state = 0;
+    std::string worst;
+    std::string details;
+    std::string performance;
+    for (const auto& judged : all) {
+        const auto outcome = judged.run.outcome();
+        const bool critical = judged.probe->severity == "critical";
+        const int one = outcome == RunOutcome::ok ? 0 : outcome == RunOutcome::inconclusive ? 3 : critical ? 2 : 1;
+        // A proven failure outweighs what is not known.
+        const auto rank = [](int code) { return code == 2 ? 3 : code == 1 ? 2 : code == 3 ? 1 : 0; };
+        if (rank(one) > rank(state)) {
+            state = one;
+            worst = judged.probe->name + ": " + sentence(judged.run, judged.found, lang);
+        }
+        if (one != 0) details += judged.probe->name + ": " + sentence(judged.run, judged.found, lang) + '\n';
+        performance += " '" + judged.probe->name + "'=" +
+                       std::to_string(std::chrono::duration<double>(judged.run.duration).count()) + "s";
+    }
+    static constexpr std::string_view words[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
+    // '|' parts text from performance data.
+    std::ranges::replace(worst, '|', '/');
+    std::ranges::replace(details, '|', '/');
+    out << "LIVECANARY " << words[state] << " - "
+        << (state == 0 ? std::to_string(all.size()) + " probes ok" : worst) << " |" << performance << '\n'
+        << details;
+    return state;
+}
+
+}  // namespace
+
+int probe_now(std::ostream& out, std::ostream& err, const ProbeCommand& command, const Settings& settings) {
+    const auto probes = chosen(err, command, settings);
+    if (probes.empty()) return 2;
+    Session session(out, command, settings);
+    const auto all = session.run(probes);
+    if (all.size() < probes.size()) {
+        err << "livecanary: interrupted\n";
+        return 4;
+    }
+    if (command.output == ProbeCommand::Output::nagios)
+        return nagios(out, all, command.lang.empty() ? settings.lang : command.lang);
+    const auto any = [&](RunOutcome outcome) {
+        return std::ranges::any_of(all, [&](const Judged& j) { return j.run.outcome() == outcome; });
+    };
+    return any(RunOutcome::failed) ? 1 : any(RunOutcome::inconclusive) ? 3 : 0;
+}
+
+}  // namespace livecanary::daemon

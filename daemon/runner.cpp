@@ -1,0 +1,202 @@
+#include "daemon/runner.hpp"
+
+#include <exception>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "daemon/explain.hpp"
+#include "daemon/log.hpp"
+
+namespace livecanary::daemon {
+
+namespace asio = boost::asio;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
+
+/// A probe that flaps must not turn each of its incidents into a round of control pushes.
+constexpr auto controls_gap = 60s;
+/// How far past its time a loop may be until the scheduler counts as standing.
+constexpr auto standing_after = 10s;
+
+std::string seconds_text(Clock::duration d) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(d).count()) + "ms";
+}
+
+}  // namespace
+
+Runner::Runner(std::shared_ptr<const ProbeSettings> settings, Shared& shared)
+    : settings_(std::move(settings)),
+      shared_(shared),
+      incidents_(settings_->fail_after, settings_->recover_after),
+      metrics_(*settings_) {
+    env_.now = shared.now;
+    env_.wall = shared.wall;
+    env_.location = shared.location;
+    const auto seed = shared.seed();
+    env_.random.seed(seed);
+    log::debug("probe seeded", {{"probe", settings_->name}, {"seed", std::to_string(seed)}});
+    status_.name = settings_->name;
+    status_.kind = settings_->kind->name;
+    status_.target = settings_->probe.target;
+    status_.severity = settings_->severity;
+}
+
+void Runner::start(std::function<void()> ended) {
+    auto on_end = [this, ended = std::move(ended)](const std::exception_ptr& failed) {
+        if (failed) log::error("the loop of a probe ended by a fault of our own", {{"probe", settings_->name}});
+        ended();
+    };
+    asio::co_spawn(shared_.executor, loop(), asio::bind_cancellation_slot(cancel_.slot(), std::move(on_end)));
+}
+
+void Runner::stop() {
+    stopping_ = true;
+    cancel_.emit(asio::cancellation_type::terminal);
+}
+
+asio::awaitable<void> Runner::loop() {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    asio::steady_timer timer(shared_.executor);
+    const auto schedule = Schedule::starting(shared_.now(), settings_->interval, settings_->name);
+    auto slot = schedule.first();
+    while (!stopping_) {
+        const bool confirmation = confirm_.has_value();
+        due_ = confirm_.value_or(slot);
+        confirm_.reset();
+        timer.expires_at(due_);
+        co_await timer.async_wait(no_throw);
+        if (stopping_) break;
+        shared_.metrics.start_lateness(shared_.now() - due_);
+        if (shared_.in_flight >= shared_.max_concurrent) {
+            metrics_.skipped(Skip::admission);
+        } else {
+            co_await run_once(confirmation);
+        }
+        // A confirmation does not use its slot up.
+        const auto next = schedule.after(confirmation ? slot - settings_->interval : slot, shared_.now());
+        for (std::uint64_t i = 0; i < next.missed; ++i) metrics_.skipped(Skip::overlap);
+        slot = next.due;
+        if (confirm_ && *confirm_ >= slot) confirm_.reset();
+    }
+}
+
+asio::awaitable<void> Runner::run_once(bool confirmation) {
+    dns_ = shared_.dns;
+    env_.dns = dns_.get();
+    running_ = true;
+    shared_.metrics.runs_in_flight(++shared_.in_flight);
+    const Honesty honesty{.lag = &shared_.lag, .max_loop_lag = shared_.max_loop_lag};
+    RunResult result = co_await execute(*settings_, env_, honesty);
+    Incidents::Step step;
+    if (!stopping_) {
+        co_await ask_anchors(result);
+        step = incidents_.feed(result.outcome());
+        if (step.began)
+            confirm_ = confirmation_due(shared_.now(), Clock::time_point::max(), settings_->interval, result.reason());
+        if (confirm_ == Clock::time_point::max()) confirm_.reset();
+        if (step.confirmed) co_await experiment(result);
+    }
+    shared_.metrics.runs_in_flight(--shared_.in_flight);
+    running_ = false;
+    // A run that was cut has no result.
+    if (!stopping_) record(std::move(result), step, confirmation);
+}
+
+asio::awaitable<void> Runner::ask_anchors(RunResult& result) {
+    const auto phase = result.failed_phase();
+    if (result.outcome() != RunOutcome::failed || (phase != "dns" && phase != "tcp")) co_return;
+    const auto anchors = shared_.anchors;  // a reload may bring others meanwhile
+    auto control = co_await anchors->ask(env_);
+    if (!control) co_return;
+    if (control->outcome == ControlOutcome::failed) result.inconclusive = "the anchors fail too: " + control->shows;
+    result.controls.push_back(*std::move(control));
+}
+
+/// At most once an incident. Later runs of the incident are judged with what was learnt, as long as they fail
+/// the same way; another failure makes the old controls worthless.
+asio::awaitable<void> Runner::experiment(RunResult& result) {
+    const auto now = shared_.now();
+    if (!controls_played_ && (!controls_at_ || now - *controls_at_ >= controls_gap)) {
+        controls_played_ = true;
+        controls_at_ = now;
+        controls_for_ = result.fingerprint;
+        const auto before = static_cast<std::ptrdiff_t>(result.controls.size());
+        co_await play_controls(*settings_, env_, result);
+        controls_.assign(result.controls.begin() + before, result.controls.end());
+    } else if (controls_played_ && controls_for_ == result.fingerprint) {
+        result.controls.insert(result.controls.end(), controls_.begin(), controls_.end());
+    }
+}
+
+void Runner::record(RunResult result, const Incidents::Step& step, bool confirmation) {
+    const Diagnosis found = judge(*settings_, result);
+    const auto& standing = incidents_.standing();
+    metrics_.ran(result, found, standing, confirmation, shared_.now());
+    if (step.ended) {
+        controls_played_ = false;
+        controls_.clear();
+    }
+
+    const auto outcome = std::string(to_string(result.outcome()));
+    if (status_.outcome != outcome) status_.since = result.started;
+    status_.outcome = outcome;
+    status_.phase = result.failed_phase();
+    status_.reason = result.code ? std::string(to_string(result.reason())) : std::string();
+    status_.cause = found.label();
+    status_.sentence = sentence(result, found, shared_.lang);
+    status_.alerting = standing.alerting;
+    status_.last_run = result.started;
+    status_.duration = std::chrono::duration_cast<std::chrono::milliseconds>(result.duration);
+
+    log::Fields fields{{"probe", settings_->name},
+                       {"kind", std::string(settings_->kind->name)},
+                       {"run_id", result.run_id},
+                       {"outcome", outcome},
+                       {"duration", seconds_text(result.duration)}};
+    switch (result.outcome()) {
+        case RunOutcome::ok:
+            if (step.ended) {
+                log::info("probe recovered", fields);
+            } else {
+                log::debug("probe ok", fields);
+            }
+            break;
+        case RunOutcome::failed:
+            fields.insert(fields.end(), {{"phase", status_.phase},
+                                         {"reason", status_.reason},
+                                         {"cause", status_.cause},
+                                         {"failures", std::to_string(standing.consecutive_failures)},
+                                         {"detail", status_.sentence}});
+            log::warn("probe failed", fields);
+            break;
+        case RunOutcome::inconclusive:
+            fields.insert(fields.end(), {{"why", result.inconclusive}});
+            log::warn("probe inconclusive", fields);
+            break;
+    }
+}
+
+ProbeStatus Runner::status(Clock::time_point now) const {
+    ProbeStatus status = status_;
+    status.until_next = std::chrono::duration_cast<std::chrono::milliseconds>(std::max(due_ - now, Clock::duration{}));
+    return status;
+}
+
+std::string Runner::standing_still(Clock::time_point now) const {
+    // A run has its timeout, its controls twice that, and time to clean up.
+    const auto limit = due_ + (running_ ? 3 * settings_->timeout : 0ms) + standing_after;
+    if (due_ == Clock::time_point{} || now <= limit) return {};
+    return "probe " + settings_->name + (running_ ? " should have ended " : " should have started ") +
+           seconds_text(now - limit) + " ago";
+}
+
+}  // namespace livecanary::daemon

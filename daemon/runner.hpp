@@ -1,0 +1,84 @@
+#pragma once
+// The loop of one probe: wait, run, control, diagnose, record.
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+
+#include "daemon/anchors.hpp"
+#include "daemon/execute.hpp"
+#include "daemon/incidents.hpp"
+#include "daemon/metrics.hpp"
+#include "daemon/schedule.hpp"
+#include "daemon/web.hpp"
+#include "probes/net/resolver.hpp"
+
+namespace livecanary::daemon {
+
+/// What the runners of one daemon share. Lives longer than they do.
+struct Shared {
+    boost::asio::any_io_executor executor{};
+    std::shared_ptr<net::Resolver> dns{};
+    std::shared_ptr<Anchors> anchors{};
+    LagRecord lag{};
+    DaemonMetrics metrics{};
+    Clock::duration max_loop_lag = std::chrono::milliseconds(250);
+    std::size_t max_concurrent = 256;
+    std::size_t in_flight = 0;  ///< runs under way
+    std::string location{};
+    std::string lang = "en";
+    std::function<std::uint64_t()> seed{};  ///< randomness for each probe's own generator
+    std::function<Clock::time_point()> now = Clock::now;
+    std::function<WallTime()> wall = std::chrono::system_clock::now;
+};
+
+/// Owns a probe's schedule, history and series. Runs never overlap; a run is never late by the one before.
+class Runner {
+public:
+    Runner(std::shared_ptr<const ProbeSettings> settings, Shared& shared);
+
+    /// Starts the loop. `ended` is called once, when it is over: only then may the runner be destroyed.
+    void start(std::function<void()> ended);
+    /// Cuts the run under way (it still cleans up) and ends the loop.
+    void stop();
+    const ProbeSettings& settings() const noexcept { return *settings_; }
+
+    void collect(Families& into, Clock::time_point now) const { metrics_.collect(into, now); }
+    ProbeStatus status(Clock::time_point now) const;
+    /// Why the loop stands: its slot or its run's deadline is long past. Empty if it does not.
+    std::string standing_still(Clock::time_point now) const;
+
+private:
+    boost::asio::awaitable<void> loop();
+    boost::asio::awaitable<void> run_once(bool confirmation);
+    /// A failure while nothing else answers either is not the target's.
+    boost::asio::awaitable<void> ask_anchors(RunResult& result);
+    boost::asio::awaitable<void> experiment(RunResult& result);
+    void record(RunResult result, const Incidents::Step& step, bool confirmation);
+
+    std::shared_ptr<const ProbeSettings> settings_;
+    Shared& shared_;
+    std::shared_ptr<net::Resolver> dns_{};  // of the run under way: a reload may bring another
+    Env env_{};
+    Incidents incidents_;
+    ProbeMetrics metrics_;
+    boost::asio::cancellation_signal cancel_{};
+    bool stopping_ = false;
+    bool running_ = false;
+    Clock::time_point due_{};      // of the next run, or of the one under way
+    std::optional<Clock::time_point> confirm_{};
+
+    // The controls of this incident, and the failure they were played for.
+    std::vector<Control> controls_{};
+    std::string controls_for_{};
+    bool controls_played_ = false;
+    std::optional<Clock::time_point> controls_at_{};
+
+    ProbeStatus status_{};
+};
+
+}  // namespace livecanary::daemon

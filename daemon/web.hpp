@@ -1,0 +1,88 @@
+#pragma once
+// The HTTP side: /metrics, health, the status page. It has a thread and a loop of its own, so that no reader
+// of pages delays a probe, and so that it can still say 503 while the probe loop stands.
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <prometheus/metric_family.h>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "probes/core/run.hpp"
+
+namespace livecanary::daemon {
+
+/// One probe as the status page shows it.
+struct ProbeStatus {
+    std::string name{}, kind{}, target{}, severity{};
+    std::string outcome{};  ///< ok, failed, inconclusive; empty before the first run
+    std::string phase{}, reason{};
+    std::string cause{};     ///< cause, else class, else empty
+    std::string sentence{};  ///< what is wrong, for people; empty if ok
+    bool alerting = false;
+    WallTime since{};  ///< of the present outcome
+    WallTime last_run{};
+    std::chrono::milliseconds duration{0};
+    std::chrono::milliseconds until_next{0};
+};
+
+struct Status {
+    std::string location{}, version{};
+    std::vector<ProbeStatus> probes{};  ///< in any order: the page shows the worst first
+};
+
+/// What the pages are made of. Every function is called on the probe loop, never on the web thread, and no
+/// more once the server is gone. A coroutine among them may outlive the server (its answer is then dropped),
+/// so it has to hold what it uses. None may be empty, `trouble` excepted.
+struct WebBackend {
+    /// All series; yields to the loop between probes.
+    std::function<boost::asio::awaitable<std::vector<prometheus::MetricFamily>>()> metrics{};
+    std::function<Status()> status{};
+    /// Why the scheduler stands; empty if it does not.
+    std::function<std::string()> unhealthy{};
+    /// Why we are not ready; empty if we are.
+    std::function<std::string()> not_ready{};
+    /// Reloads; the mistakes as text, empty if it was accepted.
+    std::function<boost::asio::awaitable<std::string>()> reload{};
+    /// Told about an exception that cost a request its answer: a bug of ours, for the log. May be empty.
+    std::function<void(const std::string& what)> trouble{};
+};
+
+struct WebOptions {
+    std::vector<std::string> listen{};  ///< "127.0.0.1:9877", "[::1]:0", ":9877" (every address)
+    bool lifecycle = false;             ///< --web.enable-lifecycle: POST /-/reload
+    /// How long the probe loop may take for an answer; after it, 503.
+    std::chrono::milliseconds patience{2000};
+    /// How long a client may take to send a request, or to take the answer; also how long a connection may
+    /// stay idle.
+    std::chrono::milliseconds client_limit{10'000};
+    /// Served at once; further ones wait in the kernel's queue.
+    std::size_t max_connections = 64;
+    /// For the header `Date` and the ages on the page. Called on the web thread.
+    std::function<WallTime()> wall = std::chrono::system_clock::now;
+};
+
+class WebServer {
+public:
+    /// Binds at once (so that a mistake is known before READY) and serves from a thread of its own.
+    /// Throws std::system_error, naming the address. `probe_loop` must outlive the server.
+    WebServer(WebOptions options, boost::asio::any_io_executor probe_loop, WebBackend backend);
+    /// Stops accepting, ends what is under way within `patience`, joins the thread. Requests that wait for
+    /// the probe loop get 503. Call it on the probe loop's thread, or when that loop no longer runs.
+    ~WebServer();
+    WebServer(const WebServer&) = delete;
+    WebServer& operator=(const WebServer&) = delete;
+
+    /// The addresses really bound, in the order of `listen`.
+    const std::vector<boost::asio::ip::tcp::endpoint>& endpoints() const noexcept;
+
+private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace livecanary::daemon

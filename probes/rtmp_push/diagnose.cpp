@@ -1,0 +1,279 @@
+#include "probes/rtmp_push/diagnose.hpp"
+
+#include <algorithm>
+#include <span>
+
+#include "probes/protocol/rtmp/error.hpp"
+#include "probes/rtmp_push/controls.hpp"
+
+namespace livecanary::rtmp_push {
+namespace {
+
+using rtmp_error = protocol::rtmp::Error;
+
+/// A failed run with its controls, asked in the words of the rules below.
+class Facts {
+public:
+    explicit Facts(const RunResult& run) : run_(run) {}
+
+    bool accepted(std::string_view control) const { return outcome(control) == ControlOutcome::passed; }
+    bool refused(std::string_view control) const { return outcome(control) == ControlOutcome::failed; }
+    /// The control was refused in just the way the run was.
+    bool alike(std::string_view control) const {
+        return refused(control) && run_.control(control)->fingerprint == run_.fingerprint;
+    }
+    /// The control was refused, but in another way: the server tells the two apart.
+    bool differs(std::string_view control) const {
+        return refused(control) && run_.control(control)->fingerprint != run_.fingerprint;
+    }
+    bool url_is(std::string_view what) const {
+        const auto* check = run_.control(static_check);
+        return check != nullptr && check->fingerprint == what;
+    }
+    std::string shows(std::string_view control) const {
+        const auto* played = run_.control(control);
+        return played != nullptr ? played->shows : std::string();
+    }
+
+private:
+    std::optional<ControlOutcome> outcome(std::string_view control) const {
+        const auto* played = run_.control(control);
+        return played != nullptr ? std::optional(played->outcome) : std::nullopt;
+    }
+    const RunResult& run_;
+};
+
+Diagnosis claim(Cause cause, std::string because, std::vector<std::string> ruled_out = {}) {
+    return {.cause = cause, .because = std::move(because), .ruled_out = std::move(ruled_out)};
+}
+
+Diagnosis one_of(CauseClass cause_class, std::vector<Candidate> candidates, std::string because,
+                 std::vector<std::string> ruled_out = {}) {
+    return {.cause_class = cause_class,
+            .candidates = std::move(candidates),
+            .because = std::move(because),
+            .ruled_out = std::move(ruled_out)};
+}
+
+Diagnosis of_dns(const RunResult& run, const Facts& facts) {
+    const std::string what = "the name of the push domain does not resolve: " + run.code.message();
+    // Our name servers answer for another domain, so the fault lies with this one (catalogue: "resolve
+    // another Tencent domain as control").
+    if (facts.accepted(other_domain))
+        return claim(Cause::push_domain_dns_failure, what + "; " + facts.shows(other_domain));
+    return one_of(CauseClass::push_unreachable,
+                  {{Cause::push_domain_dns_failure, "no other name was seen to resolve, so our own resolver may be at fault"}},
+                  what);
+}
+
+Diagnosis of_tcp(const RunResult& run, const Facts& facts) {
+    const std::string address(run.got("address"));
+    const bool by_name = !run.got("addresses").empty();
+    const bool has_cname = !run.got("cname").empty();
+    if (facts.accepted(other_address))
+        return claim(Cause::push_ingest_node_fault,
+                     address + " fails (" + run.code.message() + "), while " + facts.shows(other_address));
+    if (run.reason() == Reason::refused) {
+        // Without a CNAME the name may simply not point at the cloud; where there is none to miss, the
+        // address itself says that nothing listens.
+        if (!by_name || has_cname)
+            return claim(Cause::push_tcp_refused, address + " answers, and refuses the connection");
+        return one_of(CauseClass::push_unreachable,
+                      {{Cause::push_tcp_refused, "the address refuses the connection"},
+                       {Cause::push_cname_missing, "the name has no CNAME, so it may not point at the cloud"}},
+                      address + " refuses the connection");
+    }
+    if (run.reason() == Reason::timeout && facts.accepted(other_port))
+        return claim(Cause::push_tcp_timeout, "no answer from " + address + ", while " + facts.shows(other_port) +
+                                                  ": the port is filtered on the way");
+    std::vector<Candidate> candidates{
+        {Cause::push_tcp_timeout, "no answer: dropped here, on the way or there look alike from one place"}};
+    if (by_name && !has_cname)
+        candidates.push_back({Cause::push_cname_missing, "the name has no CNAME, so it may not point at the cloud"});
+    return one_of(CauseClass::push_unreachable, std::move(candidates), address + ": " + run.code.message());
+}
+
+Diagnosis of_tls(const RunResult& run, const Facts& facts) {
+    if (run.reason() == Reason::certificate) {
+        const std::string verify(run.got("verify"));
+        const std::string because = "the certificate was not accepted: " + verify + " (" +
+                                    std::string(run.got("certificate")) + ")";
+        // 10: X509_V_ERR_CERT_HAS_EXPIRED. The end of validity stands in the certificate itself; a middlebox
+        // that answers in the server's place makes new ones.
+        if (verify.starts_with("10 ")) return claim(Cause::push_rtmps_cert_invalid, because);
+        return one_of(CauseClass::push_unreachable,
+                      {{Cause::push_rtmps_cert_invalid, "the certificate does not carry this name, or its chain is not trusted"},
+                       {Cause::push_cname_missing, "a foreign certificate also comes from a name that points elsewhere"}},
+                      because);
+    }
+    if (facts.accepted(other_scheme))
+        return claim(Cause::push_handshake_failed, "TLS fails, and " + facts.shows(other_scheme));
+    return one_of(CauseClass::push_unreachable,
+                  {{Cause::push_handshake_failed, "the port does not speak TLS, or something between does not let it"},
+                   {Cause::push_ingest_node_fault, "the node accepts connections and does not serve them"}},
+                  "TLS: " + run.code.message());
+}
+
+Diagnosis of_handshake(const RunResult& run, const Facts& facts) {
+    // The first byte of the answer names what stands on the port.
+    for (const auto spoken : {rtmp_error::server_speaks_http, rtmp_error::server_speaks_tls,
+                              rtmp_error::server_speaks_ssh, rtmp_error::server_speaks_rtmpe})
+        if (run.code == spoken) return claim(Cause::push_handshake_failed, run.code.message());
+    if (facts.accepted(other_scheme))
+        return claim(Cause::push_handshake_failed, "plain RTMP is not answered, and " + facts.shows(other_scheme));
+    if (facts.accepted(other_address))
+        return claim(Cause::push_ingest_node_fault, "the handshake fails here, while " + facts.shows(other_address));
+    return one_of(CauseClass::push_unreachable,
+                  {{Cause::push_handshake_failed, "something else listens on the port, or a middlebox swallows RTMP"},
+                   {Cause::push_ingest_node_fault, "the node accepts connections and does not serve them"}},
+                  "the RTMP handshake did not end: " + run.code.message());
+}
+
+/// What is left when nothing singles a cause out, without those that a control excludes.
+Diagnosis refused_class(const RunResult& run, const Facts& facts, std::string because) {
+    const bool before_key = run.failed_phase() == connect.name || run.failed_phase() == create_stream.name;
+    const bool silent_hook = run.fingerprint.ends_with("after 10 s") || run.fingerprint.ends_with("after 30 s") ||
+                             run.reason() == Reason::timeout;
+    std::vector<std::string> ruled_out;
+    std::string no_key;
+    if (before_key)
+        no_key = "the key travels in the publish command, which was not reached";
+    else if (facts.accepted(wrong_secret))
+        no_key = "a wrong secret is accepted";
+    else if (facts.differs(wrong_secret))
+        no_key = "a wrong secret is refused in another way";
+    std::vector<Candidate> candidates;
+    if (silent_hook)
+        candidates.push_back({Cause::push_remote_auth_denied,
+                              "the server did not decide for seconds, as if the service it asks were silent"});
+    if (facts.accepted(free_name))
+        candidates.push_back({Cause::push_stream_forbidden, "a name nobody uses is accepted"});
+    const bool domain_like = facts.alike(unknown_domain) && facts.differs(wrong_secret);
+    if (domain_like || before_key) {
+        candidates.push_back({Cause::push_domain_disabled_or_icp,
+                              domain_like ? "refused just as a made-up domain is" : "refused before the key was sent"});
+        candidates.push_back({Cause::push_wrong_bizid_or_appid,
+                              domain_like ? "refused just as a made-up domain is" : "refused before the key was sent"});
+        candidates.push_back({Cause::push_app_name_disabled, "the application is checked at connect"});
+    }
+    if (no_key.empty()) {
+        const char* why = facts.alike(wrong_secret) ? "refused just as a wrong secret is" : "the commonest of these";
+        candidates.push_back({Cause::push_wrong_hotlink_key, why});
+        if (facts.url_is(url_is::expired) || facts.url_is(url_is::unchecked) || facts.alike(expired))
+            candidates.push_back({Cause::push_url_expired, facts.alike(expired) ? "refused just as an expired URL is"
+                                                                                 : facts.shows(static_check)});
+        if (facts.url_is(url_is::unsigned_url))
+            candidates.insert(candidates.begin(), {Cause::push_auth_params_missing, facts.shows(static_check)});
+    } else {
+        ruled_out.push_back("push_wrong_hotlink_key: " + no_key);
+    }
+    if (!domain_like && !before_key) {
+        if (facts.differs(unknown_domain) || facts.accepted(unknown_domain)) {
+            ruled_out.push_back("push_domain_disabled_or_icp: a made-up domain is " +
+                                std::string(facts.accepted(unknown_domain) ? "accepted" : "refused in another way"));
+        } else {
+            candidates.push_back({Cause::push_wrong_bizid_or_appid, "not told from a wrong key by this server"});
+            candidates.push_back({Cause::push_domain_disabled_or_icp, "not told from a wrong key by this server"});
+        }
+    }
+    for (const auto cause : {Cause::live_account_in_arrears, Cause::push_client_ip_not_allowed,
+                             Cause::push_remote_auth_denied, Cause::push_quota_exceeded})
+        if (std::ranges::find(candidates, cause, &Candidate::cause) == candidates.end())
+            candidates.push_back({cause, "only the console's stream interruption record tells"});
+    if (facts.refused(free_name)) ruled_out.push_back("push_stream_forbidden: a name nobody uses is refused too");
+    return one_of(CauseClass::push_refused, std::move(candidates), std::move(because), std::move(ruled_out));
+}
+
+Diagnosis of_refusal(const RunResult& run, const Facts& facts) {
+    const std::string status(run.got("status"));
+    const std::string said = "the server let us come as far as '" + std::string(run.failed_phase()) + "' and " +
+                             (run.reason() == Reason::timeout ? "fell silent"
+                              : status.empty()                ? "hung up without a word"
+                                                              : "said " + status);
+
+    // Two account numbers in one URL whose key is right: no other fault writes that (catalogue: "txSecret of
+    // that URL recomputes with a known key => the key is right and bizid is wrong").
+    if (facts.url_is(url_is::bizid_differs))
+        return claim(Cause::push_wrong_bizid_or_appid, said + "; " + facts.shows(static_check));
+
+    // The issued URL is refused, our own signature for the same stream is not: what differs is in the URL.
+    if (facts.accepted(trusted_url)) {
+        if (facts.url_is(url_is::expired))
+            return claim(Cause::push_url_expired, said + "; " + facts.shows(static_check) + "; a fresh URL is accepted");
+        if (facts.url_is(url_is::unsigned_url))
+            return claim(Cause::push_auth_params_missing, said + "; " + facts.shows(static_check) + "; with both it is accepted");
+        if (facts.url_is(url_is::unknown_key))
+            return claim(Cause::push_wrong_hotlink_key, said + "; " + facts.shows(static_check) + "; our own signature is accepted");
+    }
+
+    // The main key is refused and the backup key is not: the domain has another main key than we do.
+    if (facts.accepted(backup_key))
+        return claim(Cause::push_wrong_hotlink_key, said + "; the same stream signed with the backup key is accepted",
+                     {"push_domain_disabled_or_icp: the domain accepts the backup key"});
+
+    // On another application the same key and domain are accepted.
+    if (facts.accepted(live_app) && !facts.accepted(free_name))
+        return claim(Cause::push_app_name_disabled, said + "; application 'live' is accepted on the same server",
+                     {"push_wrong_hotlink_key: the same key is accepted there"});
+
+    if (facts.accepted(free_name)) {
+        const std::string because = said + "; the same key with a name nobody uses is accepted";
+        const std::vector<std::string> ruled_out{"push_wrong_hotlink_key: the key is accepted with another name"};
+        // BadName is the protocol's own word for a name in use (RTMP 1.0 §7.2.2.6 and Adobe's NetStream codes).
+        // Servers that also say it for a refused key are excluded: the key has just been accepted.
+        if (run.fingerprint.find("BadName") != std::string::npos)
+            return claim(Cause::push_stream_name_conflict, because, ruled_out);
+        return one_of(CauseClass::push_refused,
+                      {{Cause::push_stream_forbidden, "only this name is refused"},
+                       {Cause::push_stream_name_conflict, "somebody else may be publishing under this name"}},
+                      because, ruled_out);
+    }
+
+    // The server refuses a wrong secret, an expired URL and an unknown domain each in its own way, and us as it
+    // refuses a wrong secret (catalogue section 11, rule 3).
+    if (facts.alike(wrong_secret) && facts.differs(expired) && facts.differs(unknown_domain))
+        return claim(Cause::push_wrong_hotlink_key,
+                     said + ", just as it does to a wrong secret, and otherwise to an expired URL or an unknown domain");
+
+    return refused_class(run, facts, said);
+}
+
+Diagnosis of_drop(const RunResult& run, const Facts& facts) {
+    const std::string because = run.reason() == Reason::stalled
+                                    ? "the push was accepted, then the server took no more"
+                                    : "the push was accepted, then ended by the server: " + run.code.message();
+    if (facts.accepted(other_address))
+        return one_of(CauseClass::push_dropped,
+                      {{Cause::push_ingest_node_fault, facts.shows(other_address)},
+                       {Cause::push_stream_name_conflict, "another publisher of this name may have taken over"}},
+                      because);
+    std::vector<Candidate> candidates;
+    if (run.reason() == Reason::stalled) {
+        candidates = {{Cause::push_network_degraded, "sent bytes are not acknowledged"},
+                      {Cause::push_ingest_node_fault, "a node that hangs looks the same from one place"}};
+    } else {
+        candidates = {{Cause::push_stream_name_conflict, "another publisher of this name takes over"},
+                      {Cause::push_ingest_node_fault, "the node was stopped or crashed"},
+                      {Cause::push_idle_or_bad_media, "the server did not like the media"},
+                      {Cause::push_network_degraded, "a broken path may end like this"}};
+    }
+    return one_of(CauseClass::push_dropped, std::move(candidates), because);
+}
+
+}  // namespace
+
+Diagnosis diagnose(const RunResult& run) {
+    const Facts facts(run);
+    const std::string_view phase = run.failed_phase();
+    if (phase == dns.name) return of_dns(run, facts);
+    if (phase == tcp.name) return of_tcp(run, facts);
+    if (phase == tls.name) return of_tls(run, facts);
+    if (phase == handshake.name) return of_handshake(run, facts);
+    if (phase == connect.name || phase == create_stream.name || phase == publish.name) return of_refusal(run, facts);
+    if (phase == media.name)
+        return run.fingerprint.starts_with("media at once") && run.reason() != Reason::stalled ? of_refusal(run, facts)
+                                                                                              : of_drop(run, facts);
+    return {};
+}
+
+}  // namespace livecanary::rtmp_push

@@ -1,0 +1,48 @@
+#include "probes/rtmp_push/kind.hpp"
+
+#include <memory>
+
+#include "probes/rtmp_push/controls.hpp"
+#include "probes/rtmp_push/diagnose.hpp"
+
+namespace livecanary::rtmp_push {
+namespace {
+
+/// No clock of a machine that runs this program can rightly be before the day it was written.
+constexpr std::chrono::sys_days earliest = std::chrono::year(2026) / 11 / 1;
+
+/// `config` and `run` must outlive the coroutine: the Probe and the runner hold them.
+asio::awaitable<RunResult> probe(std::shared_ptr<const Config> config, ProbeRun& run) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    const auto now = run.env().wall();
+    const bool signs = !config->issued && !config->push_key.empty();
+    Plan plan = config->plan;
+    plan.url = url_of_run(*config, run.env().location, signs ? config->push_key : config::Secret{},
+                          now + config->tx_time_lifetime);
+    if (signs && now < earliest) {
+        run.inconclusive("our own clock says a time before this program was written");
+        co_return run.fail(PushError::unsafe_clock);
+    }
+    co_await push(plan, run);
+    co_return run.end();
+}
+
+asio::awaitable<std::vector<Control>> controls(std::shared_ptr<const Config> config, ProbeRun& run,
+                                               const RunResult& failed) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    co_return co_await play_controls(*config, run, failed);
+}
+
+Probe make(config::Reader& in) {
+    auto config = std::make_shared<const Config>(read(in));
+    return {.target = config->url.redacted(),
+            .run = [config](ProbeRun& run) { return probe(config, run); },
+            .controls = [config](ProbeRun& run, const RunResult& failed) { return controls(config, run, failed); },
+            .diagnose = diagnose};
+}
+
+}  // namespace
+
+constinit const Kind kind{.name = "rtmp_push", .phases = phases, .values = values, .make = make};
+
+}  // namespace livecanary::rtmp_push

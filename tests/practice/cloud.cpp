@@ -1,0 +1,166 @@
+#include "tests/practice/cloud.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <stdexcept>
+
+#include <openssl/evp.h>
+
+namespace livecanary::practice {
+
+namespace {
+
+std::string percent_decoded(std::string_view text) {
+    std::string decoded;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        unsigned value = 0;
+        const bool escape =
+            text[i] == '%' && i + 2 < text.size() &&
+            std::from_chars(&text[i + 1], &text[i + 1] + 2, value, 16).ptr == &text[i + 1] + 2;
+        decoded += escape ? static_cast<char>(value) : text[i];
+        if (escape) i += 2;
+    }
+    return decoded;
+}
+
+std::string lower_case(std::string_view text) {
+    std::string lower(text);
+    for (char& c : lower)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return lower;
+}
+
+/// `rtmp://HOST[:PORT]/app` → HOST in lower case.
+std::string host_of(std::string_view url) {
+    const auto scheme = url.find("://");
+    if (scheme == std::string_view::npos) return {};
+    url.remove_prefix(scheme + 3);
+    url = url.substr(0, url.find_first_of("/?"));
+    if (url.starts_with('[')) return lower_case(url.substr(0, url.find(']') + 1));
+    return lower_case(url.substr(0, url.find(':')));
+}
+
+Verdict judge_signature(const Domain& domain, std::string_view form, std::string_view name,
+                        std::chrono::system_clock::time_point now) {
+    if (!domain.auth) return Verdict::accepted;
+    const auto secret = form_field(form, "txSecret");
+    const auto time = form_field(form, "txTime");
+    if (!secret || !time || secret->empty() || time->empty()) return Verdict::unsigned_url;
+    const bool known = *secret == tx_secret(domain.main_key, name, *time) ||
+                       (!domain.backup_key.empty() && *secret == tx_secret(domain.backup_key, name, *time));
+    if (!known) return Verdict::wrong_secret;
+    std::uint32_t expires = 0;
+    const auto [end, error] = std::from_chars(time->data(), time->data() + time->size(), expires, 16);
+    if (error != std::errc() || end != time->data() + time->size()) return Verdict::wrong_secret;
+    const auto last = std::chrono::sys_seconds(std::chrono::seconds(expires)) + domain.grace;
+    return now < last ? Verdict::accepted : Verdict::expired;
+}
+
+Verdict judge(const Cloud& cloud, const Call& call, std::string_view form,
+              std::chrono::system_clock::time_point now) {
+    if (call.call.ends_with("_done")) return Verdict::accepted;
+    const Behaviour& behaviour = cloud.behaviour;
+    if (behaviour.refuse && behaviour.calls.contains(call.call)) return Verdict::told_to;
+    const auto found = cloud.domains.find(call.domain);
+    const bool may_push = found != cloud.domains.end();
+    const bool may_play = may_push || cloud.players.contains(call.domain);
+    if (call.call == "connect")
+        return may_play || behaviour.judge_domain_at_publish ? Verdict::accepted : Verdict::unknown_domain;
+    if (call.call == "play") return may_play ? Verdict::accepted : Verdict::unknown_domain;
+    if (!may_push) return Verdict::unknown_domain;
+    const Domain& domain = found->second;
+    if (!domain.apps.contains(call.app)) return Verdict::unknown_app;
+    if (behaviour.forbidden.contains(call.name)) return Verdict::forbidden;
+    const Verdict verdict = judge_signature(domain, form, call.name, now);
+    if (verdict == Verdict::accepted && behaviour.busy.contains(call.name)) return Verdict::busy;
+    return verdict;
+}
+
+}  // namespace
+
+std::string_view to_string(Verdict verdict) noexcept {
+    switch (verdict) {
+        case Verdict::accepted:
+            return "accepted";
+        case Verdict::unknown_domain:
+            return "unknown_domain";
+        case Verdict::unknown_app:
+            return "unknown_app";
+        case Verdict::unsigned_url:
+            return "unsigned_url";
+        case Verdict::expired:
+            return "expired";
+        case Verdict::wrong_secret:
+            return "wrong_secret";
+        case Verdict::forbidden:
+            return "forbidden";
+        case Verdict::busy:
+            return "busy";
+        case Verdict::told_to:
+            return "told_to";
+    }
+    return "";
+}
+
+std::size_t Seen::count(std::string_view call, std::string_view name) const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        calls, [&](const Call& seen) { return seen.call == call && (name.empty() || seen.name == name); }));
+}
+
+std::size_t Seen::count(std::string_view call, Verdict verdict) const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        calls, [&](const Call& seen) { return seen.call == call && seen.verdict == verdict; }));
+}
+
+Verdict Cloud::take(std::string_view form, std::chrono::system_clock::time_point now) {
+    // nginx-rtmp writes its own fields first and then appends the query of the stream name as it came, so the
+    // first field of a name is nginx's even if a publisher adds another `app` or `name`.
+    Call call{.call = form_field(form, "call").value_or(""),
+              .domain = host_of(form_field(form, "tcurl").value_or("")),
+              .app = form_field(form, "app").value_or(""),
+              .name = form_field(form, "name").value_or("")};
+    call.verdict = judge(*this, call, form, now);
+    constexpr std::size_t most = 20'000;
+    if (seen.calls.size() == most) seen.calls.erase(seen.calls.begin(), seen.calls.begin() + most / 2);
+    seen.calls.push_back(call);
+    return call.verdict;
+}
+
+std::optional<std::string> form_field(std::string_view form, std::string_view name) {
+    while (!form.empty()) {
+        const std::string_view field = form.substr(0, form.find('&'));
+        const auto equals = field.find('=');
+        if (field.substr(0, equals) == name)
+            return equals == std::string_view::npos ? "" : percent_decoded(field.substr(equals + 1));
+        form.remove_prefix(std::min(form.size(), field.size() + 1));
+    }
+    return std::nullopt;
+}
+
+std::string tx_secret(std::string_view key, std::string_view name, std::string_view tx_time) {
+    const std::string text = std::string(key).append(name).append(tx_time);
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_md5(), nullptr) != 1)
+        throw std::runtime_error("OpenSSL offers no MD5");
+    std::string hex;
+    for (unsigned i = 0; i < size; ++i) {
+        constexpr std::string_view digits = "0123456789abcdef";
+        hex += digits[digest[i] >> 4U];
+        hex += digits[digest[i] & 15U];
+    }
+    return hex;
+}
+
+std::string signed_name(std::string_view key, const std::string& name,
+                        std::chrono::system_clock::time_point expires) {
+    std::array<char, 16> buffer{};
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(expires.time_since_epoch()).count();
+    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), seconds, 16).ptr;
+    const std::string tx_time(buffer.data(), end);
+    return name + "?txSecret=" + tx_secret(key, name, tx_time) + "&txTime=" + tx_time;
+}
+
+}  // namespace livecanary::practice

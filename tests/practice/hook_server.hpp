@@ -1,0 +1,72 @@
+#pragma once
+// The cloud's side of a push, for practice: answers nginx-rtmp's on_connect, on_publish, on_play and
+// on_publish_done as a live-streaming cloud with push authentication would, and can be told to misbehave.
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "tests/practice/cloud.hpp"
+
+namespace livecanary::practice {
+
+/// An HTTP server on its own thread. All functions may be called from any thread. Every hook of nginx-rtmp is
+/// `http://ADDRESS:PORT/`. Secrets are neither logged nor given back.
+///
+/// The same can be done over HTTP on the control port, with JSON bodies:
+/// - `GET /seen`: counts by call and verdict, `{"publish":{"accepted":3,"wrong_secret":1}}`
+/// - `GET /behaviour`; `POST /behaviour` changes the members given: `{"refuse":true,"delay_ms":500}`, with
+///   `calls`, `refuse`, `delay_ms`, `hang`, `drop`, `status`, `judge_domain_at_publish`, `forbidden`, `busy`
+/// - `PUT /domains/NAME` with `main_key`, `backup_key`, `auth`, `apps`, `grace_seconds`: what is left out
+/// stays
+///   as it is; `DELETE /domains/NAME`
+/// - `POST /vanish`, `POST /reappear`; `POST /kick` with `app`, `name`: `{"dropped":1}`
+class HookServer {
+public:
+    using WallClock = std::function<std::chrono::system_clock::time_point()>;
+    struct Options {
+        std::string address = "127.0.0.1";
+        std::uint16_t port = 0;          ///< 0: a free one
+        std::uint16_t control_port = 0;  ///< of the control API; 0: a free one
+        WallClock now = [] { return std::chrono::system_clock::now(); };  ///< what txTime is compared with
+    };
+
+    HookServer();
+    /// Throws boost::system::system_error if a port cannot be bound.
+    explicit HookServer(Options options);
+    HookServer(const HookServer&) = delete;
+    HookServer& operator=(const HookServer&) = delete;
+    ~HookServer();
+
+    std::uint16_t port() const noexcept;
+    std::uint16_t control_port() const noexcept;
+
+    /// Serves pushes for this domain from now on, or stops to. Port and letter case do not matter.
+    void know(const std::string& domain, Domain settings);
+    void unknow(const std::string& domain);
+    /// Serves players at this host. The loopback names 127.0.0.1 and localhost are served from the start.
+    void know_player(const std::string& domain);
+    void set_main_key(const std::string& domain, std::string key);
+    void set_auth(const std::string& domain, bool on);
+
+    void behave(Behaviour behaviour);
+    Behaviour behaviour() const;
+    /// Closes the hooks' port and every connection on it, as a crashed backend does; or opens it again.
+    void vanish();
+    void reappear();
+    /// What `POST /kick` of the control API calls; returns how many publishers were dropped.
+    void on_kick(std::function<int(const std::string& app, const std::string& name)> kick);
+
+    Seen seen() const;
+    void forget();
+    /// Waits until `enough(seen())`; false if that is not so within `timeout`.
+    bool wait_until(const std::function<bool(const Seen&)>& enough,
+                    std::chrono::milliseconds timeout = std::chrono::seconds(10)) const;
+
+private:
+    class Server;
+    std::unique_ptr<Server> server_;
+};
+
+}  // namespace livecanary::practice

@@ -1,0 +1,141 @@
+// livecanary-practice: a real nginx-rtmp behind a practice cloud, for the demo and for trying things out.
+#include <charconv>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include <boost/json.hpp>
+
+#include "tests/practice/hook_server.hpp"
+#include "tests/practice/nginx_rtmp.hpp"
+
+namespace {
+
+using namespace livecanary::practice;
+
+constexpr std::string_view help = R"(usage: livecanary-practice [option...]
+Runs nginx-rtmp behind a practice cloud that checks txSecret and txTime, until SIGTERM or SIGINT.
+Prints one line of JSON with the addresses once everything is up.
+  --dir DIR           where nginx keeps its files (default: a temporary directory)
+  --domain NAME       the push domain it knows (default: push.example.com)
+  --main-key FILE     holds the domain's main push key (default: $LIVECANARY_PRACTICE_MAIN_KEY)
+  --backup-key FILE   holds its backup key (default: $LIVECANARY_PRACTICE_BACKUP_KEY, or none)
+  --rtmp-port N, --http-port N, --hook-port N, --control-port N
+                      ports on 127.0.0.1 (default: free ones)
+  --record            record what is pushed under DIR/recordings
+)";
+
+struct UsageError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// The options given, by name without dashes; flags hold "".
+std::map<std::string, std::string> parse(int argc, char** argv) {
+    std::map<std::string, std::string> options{{"dir", ""},        {"domain", "push.example.com"},
+                                               {"main-key", ""},   {"backup-key", ""},
+                                               {"rtmp-port", "0"}, {"http-port", "0"},
+                                               {"hook-port", "0"}, {"control-port", "0"}};
+    for (int i = 1; i < argc; ++i) {
+        std::string_view option = argv[i];
+        if (!option.starts_with("--")) throw UsageError("not an option: " + std::string(option));
+        option.remove_prefix(2);
+        if (option == "record") {
+            options["record"] = "";
+            continue;
+        }
+        const auto found = options.find(std::string(option.substr(0, option.find('='))));
+        if (found == options.end()) throw UsageError("unknown option --" + std::string(option));
+        if (const auto equals = option.find('='); equals != std::string_view::npos)
+            found->second = option.substr(equals + 1);
+        else if (++i < argc)
+            found->second = argv[i];
+        else
+            throw UsageError("--" + found->first + " needs a value");
+    }
+    return options;
+}
+
+std::uint16_t port(const std::string& text) {
+    std::uint16_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size()) throw UsageError("not a port: " + text);
+    return number;
+}
+
+/// A key from a file (its last line end does not count), else from an environment variable, else empty.
+std::string key(const std::string& file, const char* variable) {
+    if (file.empty()) {
+        const char* const value = std::getenv(variable);
+        return value == nullptr ? "" : value;
+    }
+    if (!std::filesystem::exists(file)) throw UsageError("no such file: " + file);
+    std::string text = read_file(file);
+    if (text.ends_with('\n')) text.pop_back();
+    return text;
+}
+
+int serve(const std::map<std::string, std::string>& options, const sigset_t& signals) {
+    const Domain domain{.main_key = key(options.at("main-key"), "LIVECANARY_PRACTICE_MAIN_KEY"),
+                        .backup_key = key(options.at("backup-key"), "LIVECANARY_PRACTICE_BACKUP_KEY")};
+    if (domain.main_key.empty()) throw UsageError("no main key: give --main-key FILE");
+    HookServer hook(
+        {.port = port(options.at("hook-port")), .control_port = port(options.at("control-port"))});
+    hook.know(options.at("domain"), domain);
+    NginxRtmp nginx({.directory = options.at("dir"),
+                     .rtmp_port = port(options.at("rtmp-port")),
+                     .http_port = port(options.at("http-port")),
+                     .hook_port = hook.port(),
+                     .record = options.contains("record")});
+    hook.on_kick([&nginx](const std::string& app, const std::string& name) { return nginx.kick(app, name); });
+
+    std::cout << boost::json::serialize(boost::json::object{
+                     {"rtmp_port", nginx.rtmp_port()},
+                     {"http_port", nginx.http_port()},
+                     {"hook_port", hook.port()},
+                     {"domain", options.at("domain")},
+                     {"push",
+                      "rtmp://" + options.at("domain") + ":" + std::to_string(nginx.rtmp_port()) + "/live"},
+                     {"play", nginx.url("live")},
+                     {"statistics", "http://127.0.0.1:" + std::to_string(nginx.http_port()) + "/stat"},
+                     {"control", "http://127.0.0.1:" + std::to_string(hook.control_port())}})
+              << std::endl;
+    for (;;) {
+        int signal = 0;
+        sigwait(&signals, &signal);
+        if (signal != SIGCHLD) return 0;
+        if (!nginx.running()) {
+            std::cerr << "livecanary-practice: nginx ended: " << nginx.log();
+            return 1;
+        }
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    // Blocked before any thread is made, so that every thread leaves them to sigwait().
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&signals, signal);
+    sigprocmask(SIG_BLOCK, &signals, nullptr);
+    try {
+        if (argc > 1 && std::string_view(argv[1]) == "--help") {
+            std::cout << help;
+            return 0;
+        }
+        return serve(parse(argc, argv), signals);
+    } catch (const UsageError& error) {
+        std::cerr << "livecanary-practice: " << error.what() << "\n" << help;
+        return 2;
+    } catch (const std::exception& error) {
+        std::cerr << "livecanary-practice: " << error.what() << "\n";
+        return 1;
+    }
+}

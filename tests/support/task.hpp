@@ -1,0 +1,91 @@
+#pragma once
+// Coroutines under test: started, cut, waited for, on a loop that a test turns by hand.
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "probes/core/run.hpp"
+#include "probes/net/quiet.hpp"
+
+namespace livecanary::test {
+
+namespace asio = boost::asio;
+
+/// Turns the loop until `happened`. Throws if nothing is left that could make it happen.
+inline void run_until(asio::io_context& io, const std::function<bool()>& happened) {
+    io.restart();
+    while (!happened())
+        if (io.run_one() == 0) throw std::logic_error("the loop ran dry before it happened");
+}
+
+/// A point in time that many operations get which are not meant to reach it.
+inline Clock::time_point far() { return Clock::now() + std::chrono::minutes(10); }
+/// One that is meant to be reached.
+inline Clock::time_point soon() { return Clock::now() + std::chrono::milliseconds(50); }
+
+/// One coroutine, started at once (though it takes its first step only when the loop turns).
+template <class T>
+class Task {
+public:
+    Task(asio::io_context& io, asio::awaitable<T> work) : io_(io), state_(std::make_shared<State>()) {
+        auto ended = [state = state_](std::exception_ptr failed, T value) {
+            state->failed = failed;
+            state->value = std::move(value);
+        };
+        asio::co_spawn(io, std::move(work), asio::bind_cancellation_slot(state_->stop.slot(), ended));
+    }
+
+    bool ended() const { return state_->value.has_value(); }
+    /// Cancels it, as the daemon does with a run that shutdown ends.
+    void cut() { state_->stop.emit(asio::cancellation_type::terminal); }
+    /// Turns the loop until it has ended; throws what it threw.
+    T wait() {
+        run_until(io_, [this] { return ended(); });
+        if (state_->failed) std::rethrow_exception(state_->failed);
+        return *std::move(state_->value);
+    }
+
+private:
+    struct State {
+        asio::cancellation_signal stop;
+        std::exception_ptr failed{};
+        std::optional<T> value{};
+    };
+    asio::io_context& io_;
+    std::shared_ptr<State> state_;
+};
+
+template <class T>
+T await(asio::io_context& io, asio::awaitable<T> work) {
+    return Task<T>(io, std::move(work)).wait();
+}
+
+/// Holds coroutines up until it is opened.
+class Gate {
+public:
+    explicit Gate(asio::io_context& io) : closed_(io, Clock::time_point::max()) {}
+    void open() {
+        open_ = true;
+        closed_.cancel();
+    }
+    asio::awaitable<void> pass() {
+        if (!open_) co_await closed_.async_wait(net::no_throw);
+    }
+
+private:
+    asio::steady_timer closed_;
+    bool open_ = false;
+};
+
+}  // namespace livecanary::test
