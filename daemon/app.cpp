@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include <sys/timex.h>
+#include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -49,6 +50,12 @@ std::string environment(const char* name) {
     return value != nullptr ? value : "";
 }
 
+/// $WATCHDOG_USEC, unless it is meant for another process (sd_watchdog_enabled(3)).
+std::string watchdog_usec() {
+    const auto watched = environment("WATCHDOG_PID");
+    return watched.empty() || watched == std::to_string(getpid()) ? environment("WATCHDOG_USEC") : "";
+}
+
 /// Reading files blocks, so it is done on the worker thread.
 asio::awaitable<Loaded> load(std::string path) {
     Loaded loaded = load_settings(path, config::real_surroundings());
@@ -68,6 +75,7 @@ private:
     void stop(int signal);
     void finish_if_idle();
     asio::awaitable<std::string> reload();
+    asio::awaitable<std::string> reload_once();
     asio::awaitable<std::vector<prometheus::MetricFamily>> metrics();
     Status status() const;
     std::string unhealthy() const;
@@ -105,7 +113,7 @@ private:
 App::App(AppOptions options, Settings settings)
     : options_(std::move(options)),
       settings_(std::move(settings)),
-      systemd_(environment("NOTIFY_SOCKET"), environment("WATCHDOG_USEC")) {
+      systemd_(environment("NOTIFY_SOCKET"), watchdog_usec()) {
     shared_.executor = io_.get_executor();
     shared_.seed = [this] { return seeds_(); };
 }
@@ -152,8 +160,10 @@ void App::adopt(Settings settings) {
     shared_.lang = settings.lang;
 
     std::map<std::string, std::shared_ptr<const ProbeSettings>, std::less<>> wanted;
-    for (auto& probe : settings.probes)
-        wanted.emplace(probe.name, std::make_shared<const ProbeSettings>(std::move(probe)));
+    for (auto& probe : settings.probes) {
+        const std::string name = probe.name;
+        wanted[name] = std::make_shared<const ProbeSettings>(std::move(probe));
+    }
     settings.probes.clear();
     settings_ = std::move(settings);
 
@@ -175,7 +185,8 @@ void App::adopt(Settings settings) {
     }
     for (auto& [name, probe] : wanted) {
         // Never two runs of one probe at once: a name still cleaning up is waited for.
-        const auto busy = std::ranges::find(leaving_, name, [](const Leaving& l) { return l.runner->settings().name; });
+        const auto busy =
+            std::ranges::find(leaving_, name, [](const Leaving& l) { return l.runner->settings().name; });
         if (busy != leaving_.end()) {
             busy->successor = probe;
         } else {
@@ -195,26 +206,39 @@ asio::awaitable<std::string> App::reload() {
     reloaded_.expires_at(Clock::time_point::max());
     do {
         reload_again_ = false;
-        systemd_.reloading(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()));
-        Loaded loaded = co_await asio::co_spawn(worker_, load(options_.config_file), asio::use_awaitable);
-        std::ostringstream words;
-        print_mistakes(words, loaded);
-        if (loaded.ok() && !stopping_) {
-            reload_words_.clear();
-            if (options_.listen.empty() && loaded.settings.web_listen != settings_.web_listen)
-                log::warn("web.listen changed: a restart is needed for it");
-            adopt(std::move(loaded.settings));
-            log::info("configuration reloaded", {{"probes", std::to_string(runners_.size())}});
-        } else if (!loaded.ok()) {
-            reload_words_ = words.str();
-            log::error("configuration not reloaded, the old one stays in use", {{"mistakes", reload_words_}});
+        systemd_.reloading(
+            std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()));
+        try {
+            reload_words_ = co_await reload_once();
+        } catch (const std::exception& e) {
+            reload_words_ = e.what();
         }
-        shared_.metrics.reloaded(loaded.ok(), std::chrono::system_clock::now());
-        systemd_.ready(loaded.ok() ? "running" : "running; the last reload was refused");
-    } while (reload_again_ && !stopping_);
+        if (stopping_) break;
+        const bool taken = reload_words_.empty();
+        if (!taken)
+            log::error("configuration not reloaded, the old one stays in use", {{"mistakes", reload_words_}});
+        shared_.metrics.reloaded(taken, std::chrono::system_clock::now());
+        systemd_.ready(taken ? "running" : "running; the last reload was refused");
+    } while (reload_again_);
     reloading_ = false;
     reloaded_.cancel();
     co_return reload_words_;
+}
+
+/// The mistakes as text; empty if the configuration was taken.
+asio::awaitable<std::string> App::reload_once() {
+    Loaded loaded = co_await asio::co_spawn(worker_, load(options_.config_file), asio::use_awaitable);
+    if (stopping_) co_return "stopping";
+    if (!loaded.ok()) {
+        std::ostringstream words;
+        print_mistakes(words, loaded);
+        co_return std::move(words).str();
+    }
+    if (options_.listen.empty() && loaded.settings.web_listen != settings_.web_listen)
+        log::warn("web.listen changed: a restart is needed for it");
+    adopt(std::move(loaded.settings));
+    log::info("configuration reloaded", {{"probes", std::to_string(runners_.size())}});
+    co_return std::string();
 }
 
 asio::awaitable<std::vector<prometheus::MetricFamily>> App::metrics() {
@@ -224,7 +248,8 @@ asio::awaitable<std::vector<prometheus::MetricFamily>> App::metrics() {
     std::size_t done = 0;
     for (const auto& name : names) {
         // A reload may have come between.
-        if (const auto at = runners_.find(name); at != runners_.end()) at->second->collect(families, Clock::now());
+        if (const auto at = runners_.find(name); at != runners_.end())
+            at->second->collect(families, Clock::now());
         if (++done % probes_between_yields == 0) co_await asio::post(io_, asio::use_awaitable);
     }
     shared_.metrics.collect(families);
@@ -298,6 +323,7 @@ void App::stop(int signal) {
     stopping_ = true;
     ready_ = false;
     systemd_.stopping();
+    web_->stop();
     log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
     for (auto& [name, runner] : runners_) retire(std::move(runner), nullptr);
     runners_.clear();
@@ -317,8 +343,6 @@ void App::finish_if_idle() {
     if (!stopping_ || !leaving_.empty()) return;
     stop_deadline_.cancel();
     signals_.cancel();
-    // The web side asks this loop, so it goes first; then nothing is left to do here.
-    web_.reset();
     io_.stop();
 }
 
@@ -338,7 +362,8 @@ int App::run() {
         return 1;
     }
     for (const auto& endpoint : web_->endpoints())
-        log::info("listening", {{"address", endpoint.address().to_string()}, {"port", std::to_string(endpoint.port())}});
+        log::info("listening",
+                  {{"address", endpoint.address().to_string()}, {"port", std::to_string(endpoint.port())}});
     listen_to_signals();
     shared_.metrics.reloaded(true, std::chrono::system_clock::now());
     adopt(std::move(settings_));
@@ -352,6 +377,8 @@ int App::run() {
                           {"location", settings_.location},
                           {"probes", std::to_string(runners_.size())}});
     io_.run();
+    // Its last requests wait for their clients at most as long as the probes had to end.
+    web_.reset();
     worker_.join();
     log::info("stopped");
     return 0;

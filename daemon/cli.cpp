@@ -146,7 +146,8 @@ struct CheckVerb {
     Common common{};
 
     void add(CLI::App& app) {
-        auto* verb = app.add_subcommand("check-config", "Says everything that is wrong with the configuration");
+        auto* verb =
+            app.add_subcommand("check-config", "Says everything that is wrong with the configuration");
         add_config(*verb, common);
     }
     int run() { return check_config(std::cout, std::cerr, common.config_file, config::real_surroundings()); }
@@ -160,7 +161,9 @@ struct CausesVerb {
     void add(CLI::App& app) {
         auto* verb = app.add_subcommand("causes", "What can be wrong, how to tell, how to repair it");
         verb->add_option("ID", id, "A cause or a class: prints its runbook");
-        verb->add_option("--lang", lang, "en or zh")->check(CLI::IsMember({"en", "zh"}))->capture_default_str();
+        verb->add_option("--lang", lang, "en or zh")
+            ->check(CLI::IsMember({"en", "zh"}))
+            ->capture_default_str();
         verb->add_flag("--json", json, "As JSON");
     }
     int run() { return print_causes(std::cout, std::cerr, id, lang == "zh" ? Lang::zh : Lang::en, json); }
@@ -182,10 +185,12 @@ struct SignVerb {
         verb.add_option("--expires", command.expires, "When it ends instead: Unix seconds, or txTime as 0x…");
         verb.add_flag("--sha256", command.sha256, "Hash with SHA-256 instead of MD5");
         verb.add_flag("--lower-case", command.lower_case, "Write txTime in lower case");
-        verb.add_flag("--verify", command.verify, "Check the URL's own signature and say what does not match");
+        verb.add_flag("--verify", command.verify,
+                      "Check the URL's own signature and say what does not match");
     }
     void add(CLI::App& app) {
-        auto* verb = app.add_subcommand("sign", "Computes or checks a signature with the library the probes use");
+        auto* verb =
+            app.add_subcommand("sign", "Computes or checks a signature with the library the probes use");
         verb->require_subcommand(1);
         push = verb->add_subcommand("push-url", "txSecret and txTime of a push URL");
         play = verb->add_subcommand("play-url", "txSecret and txTime of a play URL");
@@ -216,7 +221,8 @@ struct SignVerb {
         return true;
     }
     int run() {
-        if (!read_key(key_file, key_env, command.key) || !read_key(backup_key_file, backup_key_env, command.backup_key))
+        if (!read_key(key_file, key_env, command.key) ||
+            !read_key(backup_key_file, backup_key_env, command.backup_key))
             return usage_error;
         if (command.key.empty() && !command.verify) {
             std::cerr << "livecanary: a key is needed: --key.file or --key.env\n";

@@ -77,7 +77,8 @@ asio::awaitable<void> play_controls(const ProbeSettings& probe, Env& env, RunRes
     } catch (const std::exception& e) {
         bug = e.what();
     }
-    if (!bug.empty()) log::error("controls threw: please report this", {{"probe", probe.name}, {"error", bug}});
+    if (!bug.empty())
+        log::error("controls threw: please report this", {{"probe", probe.name}, {"error", bug}});
     for (auto& control : played) failed.controls.push_back(std::move(control));
 }
 

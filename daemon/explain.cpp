@@ -30,7 +30,8 @@ std::string title(Id id, std::string_view lang) {
 std::string bar(const PhaseTime& phase, Clock::duration whole) {
     const double scale = static_cast<double>(bar_width) / std::max(1.0, static_cast<double>(whole.count()));
     const auto column = [&](Clock::duration at) {
-        return std::min(bar_width, static_cast<std::size_t>(std::floor(static_cast<double>(at.count()) * scale)));
+        return std::min(bar_width,
+                        static_cast<std::size_t>(std::floor(static_cast<double>(at.count()) * scale)));
     };
     const auto from = std::min(column(phase.start), bar_width - 1);
     const auto to = std::max(from + 1, column(phase.start + phase.took));
@@ -42,11 +43,12 @@ std::string bar(const PhaseTime& phase, Clock::duration whole) {
 void print_phases(std::ostream& out, const RunResult& run, const Colours& c) {
     for (const auto& phase : run.phases) {
         char name[16];
-        std::snprintf(name, sizeof name, "%-14.*s", static_cast<int>(phase.phase.name.size()), phase.phase.name.data());
+        std::snprintf(name, sizeof name, "%-14.*s", static_cast<int>(phase.phase.name.size()),
+                      phase.phase.name.data());
         char took[16];
         std::snprintf(took, sizeof took, "%10s", duration_text(phase.took).c_str());
-        out << "  " << (phase.ok ? c.green : c.red) << (phase.ok ? "ok  " : "FAIL") << c.off << ' ' << name << took
-            << " |" << (phase.ok ? c.dim : c.red) << bar(phase, run.duration) << c.off << "|\n";
+        out << "  " << (phase.ok ? c.green : c.red) << (phase.ok ? "ok  " : "FAIL") << c.off << ' ' << name
+            << took << " |" << (phase.ok ? c.dim : c.red) << bar(phase, run.duration) << c.off << "|\n";
     }
 }
 
@@ -74,7 +76,8 @@ std::string sentence(const RunResult& run, const Diagnosis& found, std::string_v
     if (found.cause_class) {
         std::string text = title(*found.cause_class, lang) + " (" + where + ")";
         if (!found.candidates.empty())
-            text += (language(lang) == Lang::zh ? "；最可能：" : "; likeliest: ") + title(found.candidates.front().cause, lang);
+            text += (language(lang) == Lang::zh ? "；最可能：" : "; likeliest: ") +
+                    title(found.candidates.front().cause, lang);
         return text;
     }
     return where + " (" + run.code.message() + ")";
@@ -91,14 +94,17 @@ void print_result(std::ostream& out, const ProbeSettings& probe, const RunResult
                   const Paper& paper) {
     const Colours c = colours_of(paper.colour);
     const auto outcome = run.outcome();
-    const auto colour = outcome == RunOutcome::ok ? c.green : outcome == RunOutcome::failed ? c.red : c.yellow;
+    const auto colour = outcome == RunOutcome::ok       ? c.green
+                        : outcome == RunOutcome::failed ? c.red
+                                                        : c.yellow;
     out << c.bold << probe.name << c.off << " (" << probe.kind->name << ") " << probe.probe.target << '\n'
         << "  " << colour << to_string(outcome) << c.off << " in " << duration_text(run.duration) << ", run "
         << run.run_id << '\n';
     print_phases(out, run, c);
     if (outcome != RunOutcome::ok) out << "  " << c.bold << sentence(run, found, paper.lang) << c.off << '\n';
     if (found.cause) out << "  cause      " << c.red << to_string(*found.cause) << c.off << '\n';
-    if (found.cause_class) out << "  class      " << c.yellow << to_string(*found.cause_class) << c.off << '\n';
+    if (found.cause_class)
+        out << "  class      " << c.yellow << to_string(*found.cause_class) << c.off << '\n';
     if (!found.because.empty()) out << "  because    " << found.because << '\n';
     const char* label = "  may be     ";
     for (const auto& candidate : found.candidates) {

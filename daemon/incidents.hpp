@@ -14,9 +14,9 @@ public:
     Incidents(int fail_after, int recover_after) : fail_after_(fail_after), recover_after_(recover_after) {}
 
     struct Step {
-        bool began = false;     ///< an incident began with this run
-        bool ended = false;     ///< the incident is over
-        bool confirmed = false; ///< failed again, or may alert at once: worth playing the controls
+        bool began = false;      ///< an incident began with this run
+        bool ended = false;      ///< the incident is over
+        bool confirmed = false;  ///< failed again, or may alert at once: worth playing the controls
     };
     Step feed(RunOutcome outcome) noexcept;
 

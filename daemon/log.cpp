@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <memory>
 
-#include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
 #include <spdlog/async.h>
 #include <spdlog/async_logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
 
 namespace livecanary::daemon::log {
 namespace {
@@ -70,9 +70,9 @@ void start(Level level, Format format) {
     auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
     state.logger = std::make_shared<spdlog::async_logger>("livecanary", sink, state.thread,
                                                           spdlog::async_overflow_policy::overrun_oldest);
-    state.logger->set_pattern(format == Format::json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v)"
-                                                     : "time=%Y-%m-%dT%H:%M:%S.%eZ %v",
-                              spdlog::pattern_time_type::utc);
+    state.logger->set_pattern(
+        format == Format::json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v)" : "time=%Y-%m-%dT%H:%M:%S.%eZ %v",
+        spdlog::pattern_time_type::utc);
     state.logger->flush_on(spdlog::level::info);
 }
 

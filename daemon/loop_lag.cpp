@@ -13,6 +13,7 @@ namespace asio = boost::asio;
 void LagRecord::tick(Clock::time_point due, Clock::time_point at) {
     const auto lag = at - due;
     if (lag >= worth_keeping) {
+        while (!spikes_.empty() && spikes_.back().lag <= lag) spikes_.pop_back();
         spikes_.push_back({at, lag});
         if (spikes_.size() > most) spikes_.pop_front();
     }
@@ -20,9 +21,8 @@ void LagRecord::tick(Clock::time_point due, Clock::time_point at) {
 }
 
 Clock::duration LagRecord::worst_since(Clock::time_point from, Clock::time_point now) const {
-    Clock::duration worst{};
-    for (auto spike = spikes_.rbegin(); spike != spikes_.rend() && spike->at >= from; ++spike)
-        worst = std::max(worst, spike->lag);
+    const auto first = std::ranges::lower_bound(spikes_, from, {}, &Spike::at);
+    auto worst = first == spikes_.end() ? Clock::duration{} : first->lag;
     if (next_due_ != Clock::time_point{}) worst = std::max(worst, now - next_due_);
     return worst;
 }

@@ -28,6 +28,7 @@ private:
     };
     static constexpr Clock::duration worth_keeping = std::chrono::milliseconds(5);
     static constexpr std::size_t most = 512;  // the oldest go first
+    /// The oldest is the worst: one that was followed by a worse one answers no question any more.
     std::deque<Spike> spikes_{};
     Clock::time_point next_due_{};
 };

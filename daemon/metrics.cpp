@@ -51,6 +51,8 @@ constexpr Metric probe_alerting{"livecanary_probe_alerting",
 constexpr Metric probe_fail_after{"livecanary_probe_fail_after",
                                   "Failures in a row that make the probe alert, as configured.",
                                   MetricType::Gauge};
+constexpr Metric probe_in_maintenance{"livecanary_probe_in_maintenance",
+                                      "1 within a configured maintenance window, else 0.", MetricType::Gauge};
 constexpr Metric probe_duration{"livecanary_probe_duration_seconds", "How long conclusive runs took.",
                                 MetricType::Histogram};
 constexpr Metric probe_phase_duration{"livecanary_probe_phase_duration_seconds",
@@ -158,8 +160,8 @@ std::vector<prometheus::MetricFamily> Families::take() {
 
 std::size_t most_series(const Kind& kind) noexcept {
     // success, runs, failures, inconclusive, confirmations, failing, consecutive_failures, alerting,
-    // fail_after, last_run, last_success, interval, timeout, info
-    std::size_t series = 14 + skip_reasons.size() + histogram_series(duration_bounds.size());
+    // fail_after, in_maintenance, last_run, last_success, interval, timeout, info
+    std::size_t series = 15 + skip_reasons.size() + histogram_series(duration_bounds.size());
     series += 3 * kind.phases.size();  // the summary's _sum and _count, and the last duration
     for (const Value& value : kind.values) {
         const std::size_t each =
@@ -175,6 +177,7 @@ public:
         : interval_(settings.interval),
           timeout_(settings.timeout),
           fail_after_(settings.fail_after),
+          maintenance_(settings.maintenance),
           labels_{{"probe", settings.name}, {"kind", std::string(settings.kind->name)}} {
         for (const Phase& phase : settings.kind->phases) phases_.push_back({.name = phase.name});
         for (const Value& value : settings.kind->values) {
@@ -224,8 +227,11 @@ public:
 
     void skipped(Skip why) { skipped_[static_cast<std::size_t>(why)].Increment(); }
 
-    void collect(Families& into, Clock::time_point now) const {
+    void collect(Families& into, Clock::time_point now, WallTime wall) const {
         collect_outcomes(into, now);
+        const bool planned =
+            std::ranges::any_of(maintenance_, [&](const auto& w) { return w.contains(wall); });
+        add(into, probe_in_maintenance, gauge(planned ? 1 : 0), labels_);
         collect_times(into);
         for (const Own& own : own_) {
             const Metric metric{own.value.metric, own.value.help, type_of(own.value)};
@@ -367,6 +373,7 @@ private:
     const std::chrono::milliseconds interval_;
     const std::chrono::milliseconds timeout_;
     const int fail_after_;
+    const std::vector<config::Window> maintenance_;
     const Labels labels_;
     Labels info_{};
 
@@ -396,7 +403,9 @@ void ProbeMetrics::ran(const RunResult& run, const Diagnosis& found, const Stand
 
 void ProbeMetrics::skipped(Skip why) { impl_->skipped(why); }
 
-void ProbeMetrics::collect(Families& into, Clock::time_point now) const { impl_->collect(into, now); }
+void ProbeMetrics::collect(Families& into, Clock::time_point now, WallTime wall) const {
+    impl_->collect(into, now, wall);
+}
 
 class DaemonMetrics::Impl {
 public:

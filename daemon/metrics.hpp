@@ -67,8 +67,8 @@ public:
     void skipped(Skip why);
 
     /// `now` decides on staleness: `livecanary_probe_success` is absent when the last conclusive run is
-    /// older than three intervals and a timeout.
-    void collect(Families& into, Clock::time_point now) const;
+    /// older than three intervals and a timeout. `wall` decides on maintenance.
+    void collect(Families& into, Clock::time_point now, WallTime wall) const;
 
 private:
     class Impl;

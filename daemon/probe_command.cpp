@@ -30,8 +30,12 @@ struct Judged {
 };
 
 /// The probes asked for, or none and words to `err`.
-std::vector<const ProbeSettings*> chosen(std::ostream& err, const ProbeCommand& command, const Settings& settings) {
+std::vector<const ProbeSettings*> chosen(std::ostream& err, const ProbeCommand& command,
+                                         const Settings& settings) {
     std::vector<const ProbeSettings*> found;
+    const auto add = [&](const ProbeSettings& probe) {
+        if (std::ranges::find(found, &probe) == found.end()) found.push_back(&probe);
+    };
     for (const auto& name : command.names) {
         const auto at = std::ranges::find(settings.probes, name, &ProbeSettings::name);
         if (at == settings.probes.end()) {
@@ -40,10 +44,10 @@ std::vector<const ProbeSettings*> chosen(std::ostream& err, const ProbeCommand& 
             err << '\n';
             return {};
         }
-        found.push_back(&*at);
+        add(*at);
     }
     for (const auto& probe : settings.probes)
-        if (command.all || (!command.kind.empty() && probe.kind->name == command.kind)) found.push_back(&probe);
+        if (command.all || (!command.kind.empty() && probe.kind->name == command.kind)) add(probe);
     if (found.empty()) err << "livecanary: no probe to run: name some, or give --all or --kind\n";
     return found;
 }
@@ -52,7 +56,10 @@ std::vector<const ProbeSettings*> chosen(std::ostream& err, const ProbeCommand& 
 class Session {
 public:
     Session(std::ostream& out, const ProbeCommand& command, const Settings& settings)
-        : out_(out), command_(command), settings_(settings), dns_(io_.get_executor(), settings.dns_servers),
+        : out_(out),
+          command_(command),
+          settings_(settings),
+          dns_(io_.get_executor(), settings.dns_servers),
           anchors_(settings.anchors) {}
 
     std::vector<Judged> run(const std::vector<const ProbeSettings*>& probes);
@@ -119,9 +126,10 @@ std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes
         cut.emit(asio::cancellation_type::terminal);
     });
     asio::cancellation_signal stop_lag;
-    auto ignore = [](const std::exception_ptr&) {};
+    bool measuring = true;
+    auto lag_ended = [&](const std::exception_ptr&) { measuring = false; };
     asio::co_spawn(io_, measure_lag(lag_, [](Clock::duration) {}),
-                   asio::bind_cancellation_slot(stop_lag.slot(), ignore));
+                   asio::bind_cancellation_slot(stop_lag.slot(), lag_ended));
     for (const auto* probe : probes) {
         if (interrupted) break;
         Judged judged{.probe = probe};
@@ -139,8 +147,10 @@ std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes
         if (!judged.cut) all.push_back(std::move(judged));
         if (judged.cut) break;
         if (command_.output == ProbeCommand::Output::json) {
-            out_ << boost::json::serialize(to_json(*probe, settings_.location, all.back().run, all.back().found))
-                 << '\n' << std::flush;
+            out_ << boost::json::serialize(
+                        to_json(*probe, settings_.location, all.back().run, all.back().found))
+                 << '\n'
+                 << std::flush;
         } else if (command_.output == ProbeCommand::Output::people) {
             const Paper paper{command_.colour, command_.lang.empty() ? settings_.lang : command_.lang};
             if (command_.live) out_ << "\033[K\n";
@@ -149,12 +159,14 @@ std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes
         }
     }
     stop_lag.emit(asio::cancellation_type::terminal);
-    signals.cancel();
-    io_.run();
+    // Not until the loop is empty: a lookup that outlived its run may keep it busy for seconds.
+    while (measuring && io_.run_one() > 0) {
+    }
     return all;
 }
 
-/// The output of a monitoring plugin: one line of state and performance data, and a line a probe that is not ok.
+/// The output of a monitoring plugin: one line of state and performance data, and a line a probe that is not
+/// ok.
 int nagios(std::ostream& out, const std::vector<Judged>& all, const std::string& lang) {
     int state = 0;
     std::string worst;
@@ -163,7 +175,10 @@ int nagios(std::ostream& out, const std::vector<Judged>& all, const std::string&
     for (const auto& judged : all) {
         const auto outcome = judged.run.outcome();
         const bool critical = judged.probe->severity == "critical";
-        const int one = outcome == RunOutcome::ok ? 0 : outcome == RunOutcome::inconclusive ? 3 : critical ? 2 : 1;
+        const int one = outcome == RunOutcome::ok             ? 0
+                        : outcome == RunOutcome::inconclusive ? 3
+                        : critical                            ? 2
+                                                              : 1;
         // A proven failure outweighs what is not known.
         const auto rank = [](int code) { return code == 2 ? 3 : code == 1 ? 2 : code == 3 ? 1 : 0; };
         if (rank(one) > rank(state)) {
@@ -171,15 +186,16 @@ int nagios(std::ostream& out, const std::vector<Judged>& all, const std::string&
             worst = judged.probe->name + ": " + sentence(judged.run, judged.found, lang);
         }
         if (one != 0) details += judged.probe->name + ": " + sentence(judged.run, judged.found, lang) + '\n';
-        performance += " '" + judged.probe->name + "'=" +
-                       std::to_string(std::chrono::duration<double>(judged.run.duration).count()) + "s";
+        performance += " '" + judged.probe->name +
+                       "'=" + std::to_string(std::chrono::duration<double>(judged.run.duration).count()) +
+                       "s";
     }
     static constexpr std::string_view words[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
     // '|' parts text from performance data.
     std::ranges::replace(worst, '|', '/');
     std::ranges::replace(details, '|', '/');
     out << "LIVECANARY " << words[state] << " - "
-        << (state == 0 ? std::to_string(all.size()) + " probes ok" : worst) << " |" << performance << '\n'
+        << (state == 0 ? std::to_string(all.size()) + (all.size() == 1 ? " probe ok" : " probes ok") : worst) << " |" << performance << '\n'
         << details;
     return state;
 }

@@ -13,7 +13,7 @@ struct ProbeCommand {
     bool all = false;
     std::string kind{};
     enum class Output { people, json, nagios } output = Output::people;
-    bool live = false;    ///< a line a phase while it happens; only for people on a terminal
+    bool live = false;  ///< a line a phase while it happens; only for people on a terminal
     bool colour = false;
     std::string lang{};  ///< empty: the configuration's
 };

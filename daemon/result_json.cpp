@@ -1,5 +1,6 @@
 #include "daemon/result_json.hpp"
 
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 
@@ -51,7 +52,8 @@ json::object to_json(const ProbeSettings& probe, const std::string& location, co
     if (!found.because.empty()) o["because"] = found.because;
 
     json::array candidates;
-    for (const auto& c : found.candidates) candidates.push_back({{"cause", to_string(c.cause)}, {"why", c.why}});
+    for (const auto& c : found.candidates)
+        candidates.push_back({{"cause", to_string(c.cause)}, {"why", c.why}});
     o["candidates"] = std::move(candidates);
     json::array ruled_out;
     for (const auto& text : found.ruled_out) ruled_out.emplace_back(text);
@@ -74,6 +76,7 @@ json::object to_json(const ProbeSettings& probe, const std::string& location, co
     o["phases"] = std::move(phases);
     json::object values;
     for (const auto& v : run.values) {
+        if (!std::isfinite(v.number)) continue;  // JSON has no such numbers
         std::string name(v.value.metric);
         if (!v.label_value.empty())
             name.append("{").append(v.value.label).append("=\"").append(v.label_value).append("\"}");

@@ -27,7 +27,7 @@ constexpr auto controls_gap = 60s;
 /// How far past its time a loop may be until the scheduler counts as standing.
 constexpr auto standing_after = 10s;
 
-std::string seconds_text(Clock::duration d) {
+std::string milliseconds_text(Clock::duration d) {
     return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(d).count()) + "ms";
 }
 
@@ -52,7 +52,8 @@ Runner::Runner(std::shared_ptr<const ProbeSettings> settings, Shared& shared)
 
 void Runner::start(std::function<void()> ended) {
     auto on_end = [this, ended = std::move(ended)](const std::exception_ptr& failed) {
-        if (failed) log::error("the loop of a probe ended by a fault of our own", {{"probe", settings_->name}});
+        if (failed)
+            log::error("the loop of a probe ended by a fault of our own", {{"probe", settings_->name}});
         ended();
     };
     asio::co_spawn(shared_.executor, loop(), asio::bind_cancellation_slot(cancel_.slot(), std::move(on_end)));
@@ -75,16 +76,17 @@ asio::awaitable<void> Runner::loop() {
         timer.expires_at(due_);
         co_await timer.async_wait(no_throw);
         if (stopping_) break;
-        shared_.metrics.start_lateness(shared_.now() - due_);
         if (shared_.in_flight >= shared_.max_concurrent) {
             metrics_.skipped(Skip::admission);
         } else {
+            shared_.metrics.start_lateness(shared_.now() - due_);
             co_await run_once(confirmation);
         }
         // A confirmation does not use its slot up.
         const auto next = schedule.after(confirmation ? slot - settings_->interval : slot, shared_.now());
         for (std::uint64_t i = 0; i < next.missed; ++i) metrics_.skipped(Skip::overlap);
         slot = next.due;
+        // Also drops the one that is never due.
         if (confirm_ && *confirm_ >= slot) confirm_.reset();
     }
 }
@@ -96,14 +98,16 @@ asio::awaitable<void> Runner::run_once(bool confirmation) {
     shared_.metrics.runs_in_flight(++shared_.in_flight);
     const Honesty honesty{.lag = &shared_.lag, .max_loop_lag = shared_.max_loop_lag};
     RunResult result = co_await execute(*settings_, env_, honesty);
+    if (!stopping_) co_await ask_anchors(result);
     Incidents::Step step;
     if (!stopping_) {
-        co_await ask_anchors(result);
         step = incidents_.feed(result.outcome());
-        if (step.began)
-            confirm_ = confirmation_due(shared_.now(), Clock::time_point::max(), settings_->interval, result.reason());
-        if (confirm_ == Clock::time_point::max()) confirm_.reset();
-        if (step.confirmed) co_await experiment(result);
+        if (step.confirmed) {
+            co_await experiment(result);
+        } else if (step.began) {
+            confirm_ = confirmation_due(shared_.now(), Clock::time_point::max(), settings_->interval,
+                                        result.reason());
+        }
     }
     shared_.metrics.runs_in_flight(--shared_.in_flight);
     running_ = false;
@@ -117,7 +121,8 @@ asio::awaitable<void> Runner::ask_anchors(RunResult& result) {
     const auto anchors = shared_.anchors;  // a reload may bring others meanwhile
     auto control = co_await anchors->ask(env_);
     if (!control) co_return;
-    if (control->outcome == ControlOutcome::failed) result.inconclusive = "the anchors fail too: " + control->shows;
+    if (control->outcome == ControlOutcome::failed)
+        result.inconclusive = "the anchors fail too: " + control->shows;
     result.controls.push_back(*std::move(control));
 }
 
@@ -125,14 +130,16 @@ asio::awaitable<void> Runner::ask_anchors(RunResult& result) {
 /// the same way; another failure makes the old controls worthless.
 asio::awaitable<void> Runner::experiment(RunResult& result) {
     const auto now = shared_.now();
+    const auto failure = std::string(result.failed_phase()) + ' ' + std::string(to_string(result.reason())) +
+                         ' ' + result.fingerprint;
     if (!controls_played_ && (!controls_at_ || now - *controls_at_ >= controls_gap)) {
         controls_played_ = true;
         controls_at_ = now;
-        controls_for_ = result.fingerprint;
+        controls_for_ = failure;
         const auto before = static_cast<std::ptrdiff_t>(result.controls.size());
         co_await play_controls(*settings_, env_, result);
         controls_.assign(result.controls.begin() + before, result.controls.end());
-    } else if (controls_played_ && controls_for_ == result.fingerprint) {
+    } else if (controls_played_ && controls_for_ == failure) {
         result.controls.insert(result.controls.end(), controls_.begin(), controls_.end());
     }
 }
@@ -161,7 +168,7 @@ void Runner::record(RunResult result, const Incidents::Step& step, bool confirma
                        {"kind", std::string(settings_->kind->name)},
                        {"run_id", result.run_id},
                        {"outcome", outcome},
-                       {"duration", seconds_text(result.duration)}};
+                       {"duration", milliseconds_text(result.duration)}};
     switch (result.outcome()) {
         case RunOutcome::ok:
             if (step.ended) {
@@ -187,7 +194,8 @@ void Runner::record(RunResult result, const Incidents::Step& step, bool confirma
 
 ProbeStatus Runner::status(Clock::time_point now) const {
     ProbeStatus status = status_;
-    status.until_next = std::chrono::duration_cast<std::chrono::milliseconds>(std::max(due_ - now, Clock::duration{}));
+    status.until_next =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::max(due_ - now, Clock::duration{}));
     return status;
 }
 
@@ -196,7 +204,7 @@ std::string Runner::standing_still(Clock::time_point now) const {
     const auto limit = due_ + (running_ ? 3 * settings_->timeout : 0ms) + standing_after;
     if (due_ == Clock::time_point{} || now <= limit) return {};
     return "probe " + settings_->name + (running_ ? " should have ended " : " should have started ") +
-           seconds_text(now - limit) + " ago";
+           milliseconds_text(now - limit) + " ago";
 }
 
 }  // namespace livecanary::daemon

@@ -47,7 +47,7 @@ public:
     void stop();
     const ProbeSettings& settings() const noexcept { return *settings_; }
 
-    void collect(Families& into, Clock::time_point now) const { metrics_.collect(into, now); }
+    void collect(Families& into, Clock::time_point now) const { metrics_.collect(into, now, shared_.wall()); }
     ProbeStatus status(Clock::time_point now) const;
     /// Why the loop stands: its slot or its run's deadline is long past. Empty if it does not.
     std::string standing_still(Clock::time_point now) const;
@@ -69,7 +69,7 @@ private:
     boost::asio::cancellation_signal cancel_{};
     bool stopping_ = false;
     bool running_ = false;
-    Clock::time_point due_{};      // of the next run, or of the one under way
+    Clock::time_point due_{};  // of the next run, or of the one under way
     std::optional<Clock::time_point> confirm_{};
 
     // The controls of this incident, and the failure they were played for.

@@ -30,8 +30,8 @@ Schedule::Next Schedule::after(Clock::time_point slot, Clock::time_point now) co
     return {next + missed * interval_, static_cast<std::uint64_t>(missed)};
 }
 
-Clock::time_point confirmation_due(Clock::time_point now, Clock::time_point next_slot, Clock::duration interval,
-                                   Reason reason) noexcept {
+Clock::time_point confirmation_due(Clock::time_point now, Clock::time_point next_slot,
+                                   Clock::duration interval, Reason reason) noexcept {
     if (reason == Reason::timeout) return next_slot;
     return std::min(next_slot, now + std::min<Clock::duration>(interval / 2, std::chrono::seconds(2)));
 }

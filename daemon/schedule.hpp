@@ -16,8 +16,8 @@ public:
         std::uint64_t missed = 0;  ///< slots that went by meanwhile: the run before was still under way
     };
 
-    /// The first slot lies a stable part of `min(interval, spread)` after `start`, told by a hash of the name:
-    /// probes of one interval do not start together, and one of a long interval is not waited for.
+    /// The first slot lies a stable part of `min(interval, spread)` after `start`, told by a hash of the
+    /// name: probes of one interval do not start together, and one of a long interval is not waited for.
     static Schedule starting(Clock::time_point start, Clock::duration interval, std::string_view name);
 
     Clock::time_point first() const noexcept { return anchor_; }
@@ -37,7 +37,7 @@ private:
 
 /// When to look again, quickly, after a first failure; `next_slot` if that is near enough or if another
 /// request could do harm (a target that timed out is left alone until its next slot).
-Clock::time_point confirmation_due(Clock::time_point now, Clock::time_point next_slot, Clock::duration interval,
-                                   Reason reason) noexcept;
+Clock::time_point confirmation_due(Clock::time_point now, Clock::time_point next_slot,
+                                   Clock::duration interval, Reason reason) noexcept;
 
 }  // namespace livecanary::daemon

@@ -10,6 +10,8 @@
 #include <tuple>
 #include <utility>
 
+#include <toml++/toml.h>
+
 #include "config/nearest.hpp"
 #include "config/source.hpp"
 
@@ -226,9 +228,30 @@ public:
         }
         check_references();
         sort_mistakes();
+        if (settings_->reference && loaded_->ok()) add_reference();
     }
 
 private:
+    /// The built-in probe of ourselves, unless the configuration has one of its own.
+    void add_reference() {
+        const auto kind = std::ranges::find(kinds_, "reference", &Kind::name);
+        if (kind == kinds_.end() || names_.contains("reference") ||
+            std::ranges::find(settings_->probes, *kind, &ProbeSettings::kind) != settings_->probes.end())
+            return;
+        static const toml::table none;
+        const config::File file{.name = "(built in)", .mistakes = &loaded_->mistakes};
+        Reader in(none, "probe", file);
+        ProbeSettings probe{.name = "reference",
+                            .kind = *kind,
+                            .probe = (*kind)->make(in),
+                            .interval = 1s,
+                            .timeout = 1s,
+                            .severity = "warning",
+                            .identity = "(built in)",
+                            .file = file.name};
+        settings_->probes.push_back(std::move(probe));
+    }
+
     void read_tables(Reader& root) {
         if (auto in = root.table("daemon")) {
             std::string location = settings_->location;
@@ -262,6 +285,8 @@ private:
             read_list(*in, "alertmanagers", settings_->alertmanagers, is_http_url,
                       R"(expected a URL such as "http://127.0.0.1:9093", without a password)");
             in->one_of("lang", settings_->lang, languages);
+            if (!settings_->alertmanagers.empty())
+                in->warning("alertmanagers", "this version does not deliver alerts by itself; use the rules for Prometheus");
             in->unread();
         }
         if (auto in = root.table("defaults")) {

@@ -46,11 +46,14 @@ int report(std::ostream& out, const protocol::UrlCheck& check, bool has_key) {
         if (s.key == SecretMatch::Key::none) {
             fault("txSecret comes out with no key given: another key, or another stream name was hashed");
         } else {
-            out << "ok: txSecret comes out with the " << (s.key == SecretMatch::Key::backup ? "backup" : "main")
-                << " key (" << (s.hash == protocol::TxHash::sha256 ? "SHA-256" : "MD5") << ")\n";
-            if (s.tx_time_case_changed) fault("case: it was hashed with the other letter case of txTime than the URL shows");
+            out << "ok: txSecret comes out with the "
+                << (s.key == SecretMatch::Key::backup ? "backup" : "main") << " key ("
+                << (s.hash == protocol::TxHash::sha256 ? "SHA-256" : "MD5") << ")\n";
+            if (s.tx_time_case_changed)
+                fault("case: it was hashed with the other letter case of txTime than the URL shows");
             if (s.secret_case_changed) fault("case: txSecret is written with capitals");
-            if (s.stray_space == SecretMatch::StraySpace::ours) fault("key: the key given here has white space around it");
+            if (s.stray_space == SecretMatch::StraySpace::ours)
+                fault("key: the key given here has white space around it");
             if (s.stray_space == SecretMatch::StraySpace::theirs)
                 fault("key: the URL was signed with white space around the key");
         }
@@ -58,13 +61,14 @@ int report(std::ostream& out, const protocol::UrlCheck& check, bool has_key) {
     const auto& b = check.bizid;
     if (!b.agree())
         fault("bizid: the domain says " + b.domain_label.value_or("nothing") + ", bizid= says " +
-              b.query.value_or("nothing") + ", the stream name begins with " + b.stream_prefix.value_or("nothing"));
+              b.query.value_or("nothing") + ", the stream name begins with " +
+              b.stream_prefix.value_or("nothing"));
     return wrong;
 }
 
 template <class Parse, class Sign, class Check>
-int sign(std::ostream& out, std::ostream& err, const SignUrl& command, WallTime now, Parse parse, Sign sign_url,
-         Check check_url) {
+int sign(std::ostream& out, std::ostream& err, const SignUrl& command, WallTime now, Parse parse,
+         Sign sign_url, Check check_url) {
     const auto url = parse(command.url);
     if (!url) {
         err << "livecanary: " << url.error().message() << ": " << protocol::redacted_url(command.url) << '\n';
@@ -90,15 +94,17 @@ int sign(std::ostream& out, std::ostream& err, const SignUrl& command, WallTime 
 }  // namespace
 
 int sign_push_url(std::ostream& out, std::ostream& err, const SignUrl& command, WallTime now) {
-    return sign(out, err, command, now, protocol::parse_push_url,
-                [](auto&&... a) { return protocol::sign_push_url(std::forward<decltype(a)>(a)...); },
-                protocol::check_push_url);
+    return sign(
+        out, err, command, now, protocol::parse_push_url,
+        [](auto&&... a) { return protocol::sign_push_url(std::forward<decltype(a)>(a)...); },
+        protocol::check_push_url);
 }
 
 int sign_play_url(std::ostream& out, std::ostream& err, const SignUrl& command, WallTime now) {
-    return sign(out, err, command, now, protocol::parse_play_url,
-                [](auto&&... a) { return protocol::sign_play_url(std::forward<decltype(a)>(a)...); },
-                protocol::check_play_url);
+    return sign(
+        out, err, command, now, protocol::parse_play_url,
+        [](auto&&... a) { return protocol::sign_play_url(std::forward<decltype(a)>(a)...); },
+        protocol::check_play_url);
 }
 
 }  // namespace livecanary::daemon

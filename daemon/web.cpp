@@ -217,13 +217,17 @@ public:
     }
 
     ~Impl() {
-        asio::post(io_, [this] { stop(); });
+        stop();
         thread_.join();
         link_->close();
     }
 
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
+
+    void stop() {
+        asio::post(io_, [this] { end(); });
+    }
 
     const std::vector<tcp::endpoint>& endpoints() const noexcept { return endpoints_; }
 
@@ -256,7 +260,8 @@ private:
         });
     }
 
-    void stop() {
+    void end() {
+        if (stopping_) return;
         stopping_ = true;
         for (tcp::acceptor& acceptor : acceptors_) acceptor.close();
         room_.cancel();
@@ -482,6 +487,8 @@ WebServer::WebServer(WebOptions options, asio::any_io_executor probe_loop, WebBa
     : impl_(std::make_unique<Impl>(std::move(options), std::move(probe_loop), std::move(backend))) {}
 
 WebServer::~WebServer() = default;
+
+void WebServer::stop() { impl_->stop(); }
 
 const std::vector<tcp::endpoint>& WebServer::endpoints() const noexcept { return impl_->endpoints(); }
 

@@ -71,9 +71,11 @@ public:
     /// Binds at once (so that a mistake is known before READY) and serves from a thread of its own.
     /// Throws std::system_error, naming the address. `probe_loop` must outlive the server.
     WebServer(WebOptions options, boost::asio::any_io_executor probe_loop, WebBackend backend);
-    /// Stops accepting, ends what is under way within `patience`, joins the thread. Requests that wait for
-    /// the probe loop get 503. Call it on the probe loop's thread, or when that loop no longer runs.
+    /// stop(), then waits for its end. Call it on the probe loop's thread, or when that loop no longer runs.
     ~WebServer();
+    /// Stops accepting and ends what is under way within `patience`; does not wait for it. Requests that wait
+    /// for the probe loop get 503.
+    void stop();
     WebServer(const WebServer&) = delete;
     WebServer& operator=(const WebServer&) = delete;
 

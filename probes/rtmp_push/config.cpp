@@ -9,9 +9,7 @@ namespace {
 
 constexpr std::string_view location_mark = "{location}";
 
-std::chrono::sys_seconds seconds_of(WallTime time) {
-    return std::chrono::floor<std::chrono::seconds>(time);
-}
+std::chrono::sys_seconds seconds_of(WallTime time) { return std::chrono::floor<std::chrono::seconds>(time); }
 
 }  // namespace
 
@@ -46,8 +44,9 @@ Config read(config::Reader& in) {
     constexpr std::array<std::string_view, 2> forms{"simple", "digest"};
     in.one_of("handshake", form, forms);
     config.plan.digest_handshake = form == "digest";
-    in.optional("ca_file", config.plan.ca_file);
-    if (in.has("ca_file") && !config.url.tls) in.mistake("ca_file", "needs an rtmps:// URL");
+    in.path("ca_file", config.plan.ca_file);
+    if (in.has("ca_file") && !config.url.host.empty() && !config.url.tls)
+        in.mistake("ca_file", "needs an rtmps:// URL");
     std::string address;
     in.optional("address", address);
     if (!address.empty()) {

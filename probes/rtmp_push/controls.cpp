@@ -24,6 +24,24 @@ std::string random_tail(ProbeRun& run) {
     return text;
 }
 
+/// The address a failed run connected to; nothing if it did not come that far.
+std::optional<asio::ip::address> address_of(const RunResult& failed) {
+    const auto text = failed.got("address");
+    error_code ec;
+    const auto address = asio::ip::make_address(text.substr(0, text.rfind(':')), ec);
+    return ec ? std::nullopt : std::optional(address);
+}
+
+/// The server took the push as far as a decision and made one. Anything else (a network that fails meanwhile,
+/// a time that runs out) shows nothing about what was changed.
+bool server_decided(const RunResult& result) {
+    const auto phase = result.failed_phase();
+    const auto reason = result.reason();
+    return (phase == connect.name || phase == create_stream.name || phase == publish.name ||
+            phase == media.name) &&
+           (reason == Reason::closed || reason == Reason::reset || reason == Reason::rejected);
+}
+
 /// The controls of one failed run, one after the other.
 class Experiment {
 public:
@@ -34,9 +52,12 @@ public:
           fresh_(run.env().wall() + config.tx_time_lifetime),
           plan_(config.plan) {
         plan_.media = control_media;
+        // One thing is changed at a time: a name with several addresses must not change the server too.
+        if (!plan_.address) plan_.address = address_of(failed);
     }
 
     asio::awaitable<void> of_refusal();
+    asio::awaitable<bool> of_secret();
     asio::awaitable<void> of_unreached();
     asio::awaitable<void> of_dns();
     asio::awaitable<void> of_scheme();
@@ -45,14 +66,23 @@ public:
     void keep(Control control) { played_.push_back(std::move(control)); }
 
 private:
-    /// Pushes `url` and keeps what came of it. True if it was accepted.
-    asio::awaitable<bool> try_url(std::string_view name, protocol::PushUrl url, std::string what);
+    /// Pushes `url` to `address` and keeps what came of it. True if it was accepted: nothing is left to ask.
+    asio::awaitable<bool> try_url(std::string_view name, protocol::PushUrl url, std::string what,
+                                  std::optional<asio::ip::address> address);
+    asio::awaitable<bool> try_url(std::string_view name, protocol::PushUrl url, std::string what) {
+        return try_url(name, std::move(url), std::move(what), plan_.address);
+    }
+    asio::awaitable<RunResult> push_once(protocol::PushUrl url, std::optional<asio::ip::address> address);
     bool has_key() const { return !config_.push_key.empty(); }
     protocol::PushUrl signed_url(const config::Secret& key, WallTime expiry) const {
         return url_of_run(config_, run_.env().location, key, expiry);
     }
     /// Signed if we have the key, else as written.
     protocol::PushUrl own_url() const { return signed_url(config_.push_key, fresh_); }
+    /// What failed, made anew.
+    protocol::PushUrl failed_url() const {
+        return signed_url(config_.issued ? config::Secret{} : config_.push_key, fresh_);
+    }
     protocol::PushUrl renamed(const std::string& tail) const;
 
     const Config& config_;
@@ -63,25 +93,40 @@ private:
     std::vector<Control> played_{};
 };
 
-asio::awaitable<bool> Experiment::try_url(std::string_view name, protocol::PushUrl url, std::string what) {
-    plan_.url = std::move(url);
-    const auto left = run_.deadline() - run_.env().now();
-    ProbeRun attempt(run_.env(), left);
-    co_await push(plan_, attempt);
-    const RunResult result = attempt.end();
+asio::awaitable<RunResult> Experiment::push_once(protocol::PushUrl url,
+                                                 std::optional<asio::ip::address> address) {
+    Plan plan = plan_;
+    plan.url = std::move(url);
+    plan.address = address;
+    // As patient as the run was, so that one silent answer does not use up the time of all controls.
+    const Clock::duration patience = failed_.duration + control_media + 2s;
+    ProbeRun attempt(run_.env(), std::min(patience, run_.deadline() - run_.env().now()));
+    co_await push(plan, attempt);
+    co_return attempt.end();
+}
+
+asio::awaitable<bool> Experiment::try_url(std::string_view name, protocol::PushUrl url, std::string what,
+                                          std::optional<asio::ip::address> address) {
+    const RunResult result = co_await push_once(std::move(url), std::move(address));
     Control control{.name = name};
-    if (result.code == asio::error::operation_aborted || result.outcome() == RunOutcome::inconclusive) {
-        control.shows = what + ": could not be tried (" + result.code.message() + ")";
-    } else {
-        control.outcome = result.code ? ControlOutcome::failed : ControlOutcome::passed;
+    const bool alike = result.fingerprint == failed_.fingerprint;
+    if (result.outcome() == RunOutcome::ok) {
+        // A server that has recovered meanwhile accepts everything.
+        const RunResult again = co_await push_once(failed_url(), plan_.address);
+        const bool still_fails = again.code && again.fingerprint == failed_.fingerprint;
+        if (still_fails) control.outcome = ControlOutcome::passed;
+        control.shows =
+            what + ": accepted" + (still_fails ? "" : ", but what had failed no longer fails that way");
+    } else if (result.outcome() == RunOutcome::failed && (alike || server_decided(result))) {
+        control.outcome = ControlOutcome::failed;
         control.fingerprint = result.fingerprint;
-        control.shows = what + (result.code ? ": refused the same way" : ": accepted");
-        if (result.code && result.fingerprint != failed_.fingerprint)
-            control.shows = what + ": ended differently (" + result.fingerprint + ")";
+        control.shows =
+            what + (alike ? ": fails the same way" : ": ended differently (" + result.fingerprint + ")");
+    } else {
+        control.shows = what + ": could not be tried (" + result.code.message() + ")";
     }
-    const bool accepted = control.outcome == ControlOutcome::passed;
     keep(std::move(control));
-    co_return accepted;
+    co_return result.outcome() == RunOutcome::ok;
 }
 
 protocol::PushUrl Experiment::renamed(const std::string& tail) const {
@@ -93,16 +138,17 @@ protocol::PushUrl Experiment::renamed(const std::string& tail) const {
 }
 
 asio::awaitable<void> Experiment::of_refusal() {
-    const std::string_view phase = failed_.failed_phase();
-    if (config_.issued && has_key() &&
+    // At connect the server knows neither name nor signature yet.
+    const bool knew_name = failed_.failed_phase() != connect.name;
+    if (knew_name && config_.issued && has_key() &&
         co_await try_url(trusted_url, own_url(), "our own signature instead of the issued one"))
         co_return;
-    if (!config_.backup_key.empty() &&
+    if (knew_name && !config_.backup_key.empty() &&
         co_await try_url(backup_key, signed_url(config_.backup_key, fresh_), "signed with the backup key"))
         co_return;
     // Without a key, a renamed URL would be refused for its signature, which shows nothing.
     const bool can_rename = has_key() || !config_.issued;
-    if (can_rename && phase != connect.name &&
+    if (knew_name && can_rename &&
         co_await try_url(free_name, renamed(random_tail(run_)), "a stream name nobody uses"))
         co_return;
     if (can_rename && config_.url.app != "live") {
@@ -110,26 +156,26 @@ asio::awaitable<void> Experiment::of_refusal() {
         url.app = "live";
         if (co_await try_url(live_app, std::move(url), "application 'live'")) co_return;
     }
-    auto url = own_url();
-    const auto digit = url.query.find("txSecret=");
-    if (digit == std::string::npos) co_return;
-    auto& flipped = url.query.at(digit + std::string_view("txSecret=").size());
-    flipped = flipped == '0' ? '1' : '0';
-    if (co_await try_url(wrong_secret, std::move(url), "a deliberately wrong txSecret")) co_return;
-    if (has_key())
-        co_await try_url(expired, signed_url(config_.push_key, run_.env().wall() - long_ago),
-                         "a txTime 30 days ago, rightly signed");
+    if (knew_name && co_await of_secret()) co_return;
     // The same server is asked, under a name it cannot know: the domain travels in tcUrl.
     auto stranger = own_url();
-    auto found = net::Lookup{};
-    if (!plan_.address) {
-        auto lookup = co_await run_.env().dns->resolve(config_.url.host, config_.url.port, run_.deadline());
-        if (!lookup) co_return;
-        plan_.address = lookup->endpoints.front().address();
-    }
     if (stranger.tls) co_return;  // its certificate could not match
     stranger.host = "9" + random_tail(run_) + ".livepush.invalid";
     co_await try_url(unknown_domain, std::move(stranger), "a domain the server cannot know");
+}
+
+/// Breaks the signature in two ways. True if nothing is left to ask.
+asio::awaitable<bool> Experiment::of_secret() {
+    auto url = own_url();
+    const auto secret = url.query.find("txSecret=");
+    if (secret == std::string::npos) co_return false;
+    const auto digit = secret + std::string_view("txSecret=").size();
+    if (digit >= url.query.size()) co_return false;
+    url.query[digit] = url.query[digit] == '0' ? '1' : '0';
+    if (co_await try_url(wrong_secret, std::move(url), "a deliberately wrong txSecret")) co_return true;
+    if (!has_key()) co_return false;
+    co_return co_await try_url(expired, signed_url(config_.push_key, run_.env().wall() - long_ago),
+                               "a txTime 30 days ago, rightly signed");
 }
 
 asio::awaitable<void> Experiment::of_dns() {
@@ -148,49 +194,37 @@ asio::awaitable<void> Experiment::of_dns() {
 }
 
 asio::awaitable<void> Experiment::of_address() {
-    if (plan_.address) co_return;
+    if (config_.plan.address || !plan_.address) co_return;
     const auto found = co_await run_.env().dns->resolve(config_.url.host, config_.url.port, run_.deadline());
     if (!found) co_return;
     for (const auto& endpoint : found->endpoints) {
-        if (endpoint.address() == found->endpoints.front().address()) continue;
-        plan_.address = endpoint.address();
-        co_await try_url(other_address, own_url(), "another address of the name, " + plan_.address->to_string());
+        if (endpoint.address() == *plan_.address) continue;
+        co_await try_url(other_address, failed_url(),
+                         "another address of the name, " + endpoint.address().to_string(),
+                         endpoint.address());
         co_return;
     }
 }
 
 asio::awaitable<void> Experiment::of_unreached() {
     co_await of_address();
-    if (failed_.reason() != Reason::timeout) co_return;
-    asio::ip::address address;
-    if (config_.plan.address) {
-        address = *config_.plan.address;
-    } else {
-        const auto found = co_await run_.env().dns->resolve(config_.url.host, 443, run_.deadline());
-        if (!found) co_return;
-        address = found->endpoints.front().address();
-    }
+    if (failed_.reason() != Reason::timeout || !plan_.address) co_return;
     net::Connection connection(co_await asio::this_coro::executor);
-    const auto code = co_await connection.connect({address, 443}, run_.deadline());
+    const auto code = co_await connection.connect({*plan_.address, 443}, run_.deadline());
     connection.close();
     Control control{.name = other_port};
     // A refusal is an answer too: the host is there and packets come through.
     const bool answers = !code || reason_of(code) == Reason::refused;
     control.outcome = answers ? ControlOutcome::passed : ControlOutcome::failed;
-    control.shows = answers ? "port 443 of the same address answers" : "port 443 of the same address is silent too";
+    control.shows =
+        answers ? "port 443 of the same address answers" : "port 443 of the same address is silent too";
     keep(std::move(control));
 }
 
 /// Speaks the other of plain RTMP and TLS to the same port.
 asio::awaitable<void> Experiment::of_scheme() {
-    net::tcp::endpoint endpoint;
-    if (config_.plan.address) {
-        endpoint = {*config_.plan.address, config_.url.port};
-    } else {
-        const auto found = co_await run_.env().dns->resolve(config_.url.host, config_.url.port, run_.deadline());
-        if (!found) co_return;
-        endpoint = found->endpoints.front();
-    }
+    if (!plan_.address) co_return;
+    const net::tcp::endpoint endpoint(*plan_.address, config_.url.port);
     net::Connection connection(co_await asio::this_coro::executor);
     const auto patience = std::min<Clock::time_point>(run_.deadline(), run_.env().now() + 3s);
     if (co_await connection.connect(endpoint, patience)) co_return;
@@ -202,8 +236,9 @@ asio::awaitable<void> Experiment::of_scheme() {
         const auto written = co_await connection.write(hello.c0_c1(), patience);
         const auto read = written.code ? written : co_await connection.read_some(version, patience);
         if (!read.code && version[0] == 3) control.outcome = ControlOutcome::passed;
-        control.shows = control.outcome == ControlOutcome::passed ? "the port answers plain RTMP"
-                                                                  : "the port does not answer plain RTMP either";
+        control.shows = control.outcome == ControlOutcome::passed
+                            ? "the port answers plain RTMP"
+                            : "the port does not answer plain RTMP either";
     } else {
         net::TlsFacts facts;
         net::TlsOptions options;
@@ -221,11 +256,12 @@ asio::awaitable<void> Experiment::of_scheme() {
 }  // namespace
 
 Control check_url(const Config& config, const protocol::PushUrl& url, WallTime now) {
-    const auto check =
-        protocol::check_push_url(url, config.push_key.reveal(), config.backup_key.reveal(),
-                                 std::chrono::floor<std::chrono::seconds>(now));
+    const auto check = protocol::check_push_url(url, config.push_key.reveal(), config.backup_key.reveal(),
+                                                std::chrono::floor<std::chrono::seconds>(now));
     Control control{.name = static_check, .outcome = ControlOutcome::failed};
-    const bool differs = check.bizid.domain_label && check.bizid.query && *check.bizid.domain_label != *check.bizid.query;
+    const bool differs =
+        check.bizid.domain_label && check.bizid.query && *check.bizid.domain_label != *check.bizid.query;
+    const bool backup = check.secret.key == protocol::SecretMatch::Key::backup;
     if (!check.has_tx_secret || !check.has_tx_time) {
         control.fingerprint = url_is::unsigned_url;
         control.shows = "the URL carries no txSecret or no txTime";
@@ -234,30 +270,36 @@ Control check_url(const Config& config, const protocol::PushUrl& url, WallTime n
         control.fingerprint = check.expired() ? url_is::expired : url_is::unchecked;
         control.shows = check.expired() ? "txTime lies in the past" : "no push_key to check txSecret with";
     } else if (!check.secret.exact()) {
-        control.fingerprint = url_is::unknown_key;
+        control.fingerprint = differs || check.expired() ? url_is::several : url_is::unknown_key;
         control.shows = "txSecret comes out with neither key";
+        if (differs) control.shows += "; domain and bizid= name two accounts";
+        if (check.expired()) control.shows += "; txTime lies in the past";
         if (check.secret.stray_space != protocol::SecretMatch::StraySpace::none)
             control.shows += "; it would without white space around the key";
-        if (check.secret.tx_time_case_changed) control.shows += "; it was hashed with the other letter case of txTime";
+        if (check.secret.tx_time_case_changed)
+            control.shows += "; it was hashed with the other letter case of txTime";
         if (check.secret.secret_case_changed) control.shows += "; it is written with capitals";
     } else if (differs) {
-        control.fingerprint = url_is::bizid_differs;
+        control.fingerprint = check.expired() ? url_is::several : url_is::bizid_differs;
         control.shows = "the key is right, but the domain says account " + *check.bizid.domain_label +
                         " and bizid= says " + *check.bizid.query;
+        if (check.expired()) control.shows += "; txTime lies in the past";
     } else if (check.expired()) {
         control.fingerprint = url_is::expired;
-        control.shows = "the key is right, but txTime ended " + std::to_string(check.expired_for.count()) + " s ago";
+        control.shows =
+            "the key is right, but txTime ended " + std::to_string(check.expired_for.count()) + " s ago";
     } else {
         control.outcome = ControlOutcome::passed;
         control.fingerprint = url_is::sound;
         control.shows = "txSecret comes out with the ";
-        control.shows += check.secret.key == protocol::SecretMatch::Key::backup ? "backup" : "main";
+        control.shows += backup ? "backup" : "main";
         control.shows += " key and txTime is in the future";
     }
     return control;
 }
 
-asio::awaitable<std::vector<Control>> play_controls(const Config& config, ProbeRun& run, const RunResult& failed) {
+asio::awaitable<std::vector<Control>> play_controls(const Config& config, ProbeRun& run,
+                                                    const RunResult& failed) {
     Experiment experiment(config, run, failed);
     const std::string_view phase = failed.failed_phase();
     const bool early = failed.fingerprint.starts_with("media at once");
@@ -270,9 +312,12 @@ asio::awaitable<std::vector<Control>> play_controls(const Config& config, ProbeR
         co_await experiment.of_address();
     } else if (phase == connect.name || phase == create_stream.name || phase == publish.name || early) {
         const auto key = config.issued ? config::Secret{} : config.push_key;
-        experiment.keep(check_url(
-            config, url_of_run(config, run.env().location, key, run.env().wall() + config.tx_time_lifetime),
-            run.env().wall()));
+        const auto url =
+            url_of_run(config, run.env().location, key, run.env().wall() + config.tx_time_lifetime);
+        auto check = check_url(config, url, run.env().wall());
+        // That our own signature is sound goes without saying.
+        if (config.issued || key.empty() || check.outcome == ControlOutcome::failed)
+            experiment.keep(std::move(check));
         // A silent server is not asked again and again.
         if (failed.reason() != Reason::timeout) co_await experiment.of_refusal();
     } else if (phase == media.name) {

@@ -1,6 +1,7 @@
 #include "probes/rtmp_push/diagnose.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <span>
 
 #include "probes/protocol/rtmp/error.hpp"
@@ -25,6 +26,14 @@ public:
     /// The control was refused, but in another way: the server tells the two apart.
     bool differs(std::string_view control) const {
         return refused(control) && run_.control(control)->fingerprint != run_.fingerprint;
+    }
+    /// It was played and showed nothing.
+    bool open(std::string_view control) const { return outcome(control) == ControlOutcome::inconclusive; }
+    bool played(std::string_view control) const { return outcome(control).has_value(); }
+    /// No other address of the name is known to be served, or could be: the fault is not this node's alone.
+    bool every_address() const {
+        const auto count = run_.got("addresses");
+        return count.empty() || count == "1" || refused(other_address);
     }
     bool url_is(std::string_view what) const {
         const auto* check = run_.control(static_check);
@@ -62,9 +71,13 @@ Diagnosis of_dns(const RunResult& run, const Facts& facts) {
     if (facts.accepted(other_domain))
         return claim(Cause::push_domain_dns_failure, what + "; " + facts.shows(other_domain));
     return one_of(CauseClass::push_unreachable,
-                  {{Cause::push_domain_dns_failure, "no other name was seen to resolve, so our own resolver may be at fault"}},
+                  {{Cause::push_domain_dns_failure,
+                    "no other name was seen to resolve, so our own resolver may be at fault"}},
                   what);
 }
+
+constexpr const char* no_cname = "the name has no CNAME, so it may not point at the cloud";
+constexpr const char* one_of_many = "the name has other addresses, which were not seen to fail";
 
 Diagnosis of_tcp(const RunResult& run, const Facts& facts) {
     const std::string address(run.got("address"));
@@ -76,152 +89,203 @@ Diagnosis of_tcp(const RunResult& run, const Facts& facts) {
     if (run.reason() == Reason::refused) {
         // Without a CNAME the name may simply not point at the cloud; where there is none to miss, the
         // address itself says that nothing listens.
-        if (!by_name || has_cname)
+        if ((!by_name || has_cname) && facts.every_address())
             return claim(Cause::push_tcp_refused, address + " answers, and refuses the connection");
-        return one_of(CauseClass::push_unreachable,
-                      {{Cause::push_tcp_refused, "the address refuses the connection"},
-                       {Cause::push_cname_missing, "the name has no CNAME, so it may not point at the cloud"}},
+        std::vector<Candidate> candidates{{Cause::push_tcp_refused, "the address refuses the connection"}};
+        if (by_name && !has_cname) candidates.push_back({Cause::push_cname_missing, no_cname});
+        if (!facts.every_address()) candidates.push_back({Cause::push_ingest_node_fault, one_of_many});
+        return one_of(CauseClass::push_unreachable, std::move(candidates),
                       address + " refuses the connection");
     }
-    if (run.reason() == Reason::timeout && facts.accepted(other_port))
-        return claim(Cause::push_tcp_timeout, "no answer from " + address + ", while " + facts.shows(other_port) +
+    if (run.reason() == Reason::timeout && facts.accepted(other_port) && facts.every_address())
+        return claim(Cause::push_tcp_timeout, "no answer from " + address + ", while " +
+                                                  facts.shows(other_port) +
                                                   ": the port is filtered on the way");
     std::vector<Candidate> candidates{
         {Cause::push_tcp_timeout, "no answer: dropped here, on the way or there look alike from one place"}};
-    if (by_name && !has_cname)
-        candidates.push_back({Cause::push_cname_missing, "the name has no CNAME, so it may not point at the cloud"});
+    if (by_name && !has_cname) candidates.push_back({Cause::push_cname_missing, no_cname});
+    if (!facts.every_address()) candidates.push_back({Cause::push_ingest_node_fault, one_of_many});
     return one_of(CauseClass::push_unreachable, std::move(candidates), address + ": " + run.code.message());
 }
 
 Diagnosis of_tls(const RunResult& run, const Facts& facts) {
     if (run.reason() == Reason::certificate) {
         const std::string verify(run.got("verify"));
-        const std::string because = "the certificate was not accepted: " + verify + " (" +
-                                    std::string(run.got("certificate")) + ")";
+        const std::string because =
+            "the certificate was not accepted: " + verify + " (" + std::string(run.got("certificate")) + ")";
         // 10: X509_V_ERR_CERT_HAS_EXPIRED. The end of validity stands in the certificate itself; a middlebox
         // that answers in the server's place makes new ones.
         if (verify.starts_with("10 ")) return claim(Cause::push_rtmps_cert_invalid, because);
         return one_of(CauseClass::push_unreachable,
-                      {{Cause::push_rtmps_cert_invalid, "the certificate does not carry this name, or its chain is not trusted"},
-                       {Cause::push_cname_missing, "a foreign certificate also comes from a name that points elsewhere"}},
+                      {{Cause::push_rtmps_cert_invalid,
+                        "the certificate does not carry this name, or its chain is not trusted"},
+                       {Cause::push_cname_missing,
+                        "a foreign certificate also comes from a name that points elsewhere"}},
                       because);
     }
-    if (facts.accepted(other_scheme))
+    if (facts.accepted(other_address))
+        return claim(Cause::push_ingest_node_fault, "TLS fails here, while " + facts.shows(other_address));
+    if (facts.accepted(other_scheme) && facts.every_address())
         return claim(Cause::push_handshake_failed, "TLS fails, and " + facts.shows(other_scheme));
-    return one_of(CauseClass::push_unreachable,
-                  {{Cause::push_handshake_failed, "the port does not speak TLS, or something between does not let it"},
-                   {Cause::push_ingest_node_fault, "the node accepts connections and does not serve them"}},
-                  "TLS: " + run.code.message());
+    return one_of(
+        CauseClass::push_unreachable,
+        {{Cause::push_handshake_failed, "the port does not speak TLS, or something between does not let it"},
+         {Cause::push_ingest_node_fault, "the node accepts connections and does not serve them"}},
+        "TLS: " + run.code.message());
 }
 
 Diagnosis of_handshake(const RunResult& run, const Facts& facts) {
+    if (facts.accepted(other_address))
+        return claim(Cause::push_ingest_node_fault,
+                     "the handshake fails here, while " + facts.shows(other_address));
     // The first byte of the answer names what stands on the port.
     for (const auto spoken : {rtmp_error::server_speaks_http, rtmp_error::server_speaks_tls,
                               rtmp_error::server_speaks_ssh, rtmp_error::server_speaks_rtmpe})
-        if (run.code == spoken) return claim(Cause::push_handshake_failed, run.code.message());
-    if (facts.accepted(other_scheme))
-        return claim(Cause::push_handshake_failed, "plain RTMP is not answered, and " + facts.shows(other_scheme));
-    if (facts.accepted(other_address))
-        return claim(Cause::push_ingest_node_fault, "the handshake fails here, while " + facts.shows(other_address));
-    return one_of(CauseClass::push_unreachable,
-                  {{Cause::push_handshake_failed, "something else listens on the port, or a middlebox swallows RTMP"},
-                   {Cause::push_ingest_node_fault, "the node accepts connections and does not serve them"}},
-                  "the RTMP handshake did not end: " + run.code.message());
+        if (run.code == spoken && facts.every_address())
+            return claim(Cause::push_handshake_failed, run.code.message());
+    if (facts.accepted(other_scheme) && facts.every_address())
+        return claim(Cause::push_handshake_failed,
+                     "plain RTMP is not answered, and " + facts.shows(other_scheme));
+    return one_of(
+        CauseClass::push_unreachable,
+        {{Cause::push_handshake_failed, "something else listens on the port, or a middlebox swallows RTMP"},
+         {Cause::push_ingest_node_fault, "the node accepts connections and does not serve them"}},
+        "the RTMP handshake did not end: " + run.code.message());
 }
 
 /// What is left when nothing singles a cause out, without those that a control excludes.
 Diagnosis refused_class(const RunResult& run, const Facts& facts, std::string because) {
-    const bool before_key = run.failed_phase() == connect.name || run.failed_phase() == create_stream.name;
-    const bool silent_hook = run.fingerprint.ends_with("after 10 s") || run.fingerprint.ends_with("after 30 s") ||
-                             run.reason() == Reason::timeout;
+    const bool before_key = run.failed_phase() == connect.name;
+    const bool silent_hook = run.fingerprint.ends_with("after 10 s") ||
+                             run.fingerprint.ends_with("after 30 s") || run.reason() == Reason::timeout;
     std::vector<std::string> ruled_out;
     std::string no_key;
     if (before_key)
-        no_key = "the key travels in the publish command, which was not reached";
+        no_key = "the key travels with the stream name, which the server was not told yet";
     else if (facts.accepted(wrong_secret))
         no_key = "a wrong secret is accepted";
     else if (facts.differs(wrong_secret))
         no_key = "a wrong secret is refused in another way";
     std::vector<Candidate> candidates;
     if (silent_hook)
-        candidates.push_back({Cause::push_remote_auth_denied,
-                              "the server did not decide for seconds, as if the service it asks were silent"});
-    if (facts.accepted(free_name))
-        candidates.push_back({Cause::push_stream_forbidden, "a name nobody uses is accepted"});
+        candidates.push_back(
+            {Cause::push_remote_auth_denied,
+             "the server did not decide for seconds, as if the service it asks were silent"});
     const bool domain_like = facts.alike(unknown_domain) && facts.differs(wrong_secret);
     if (domain_like || before_key) {
-        candidates.push_back({Cause::push_domain_disabled_or_icp,
-                              domain_like ? "refused just as a made-up domain is" : "refused before the key was sent"});
-        candidates.push_back({Cause::push_wrong_bizid_or_appid,
-                              domain_like ? "refused just as a made-up domain is" : "refused before the key was sent"});
+        candidates.push_back({Cause::push_domain_disabled_or_icp, domain_like
+                                                                      ? "refused just as a made-up domain is"
+                                                                      : "refused before the key was sent"});
+        candidates.push_back({Cause::push_wrong_bizid_or_appid, domain_like
+                                                                    ? "refused just as a made-up domain is"
+                                                                    : "refused before the key was sent"});
         candidates.push_back({Cause::push_app_name_disabled, "the application is checked at connect"});
     }
     if (no_key.empty()) {
-        const char* why = facts.alike(wrong_secret) ? "refused just as a wrong secret is" : "the commonest of these";
+        const char* why =
+            facts.alike(wrong_secret) ? "refused just as a wrong secret is" : "the commonest of these";
         candidates.push_back({Cause::push_wrong_hotlink_key, why});
-        if (facts.url_is(url_is::expired) || facts.url_is(url_is::unchecked) || facts.alike(expired))
-            candidates.push_back({Cause::push_url_expired, facts.alike(expired) ? "refused just as an expired URL is"
-                                                                                 : facts.shows(static_check)});
+        if (facts.url_is(url_is::expired) || facts.url_is(url_is::unchecked) ||
+            facts.url_is(url_is::several) || facts.alike(expired))
+            candidates.push_back({Cause::push_url_expired, facts.alike(expired)
+                                                               ? "refused just as an expired URL is"
+                                                               : facts.shows(static_check)});
         if (facts.url_is(url_is::unsigned_url))
-            candidates.insert(candidates.begin(), {Cause::push_auth_params_missing, facts.shows(static_check)});
+            candidates.insert(candidates.begin(),
+                              {Cause::push_auth_params_missing, facts.shows(static_check)});
     } else {
         ruled_out.push_back("push_wrong_hotlink_key: " + no_key);
     }
     if (!domain_like && !before_key) {
         if (facts.differs(unknown_domain) || facts.accepted(unknown_domain)) {
-            ruled_out.push_back("push_domain_disabled_or_icp: a made-up domain is " +
-                                std::string(facts.accepted(unknown_domain) ? "accepted" : "refused in another way"));
+            ruled_out.push_back(
+                "push_domain_disabled_or_icp: a made-up domain is " +
+                std::string(facts.accepted(unknown_domain) ? "accepted" : "refused in another way"));
         } else {
-            candidates.push_back({Cause::push_wrong_bizid_or_appid, "not told from a wrong key by this server"});
-            candidates.push_back({Cause::push_domain_disabled_or_icp, "not told from a wrong key by this server"});
+            candidates.push_back(
+                {Cause::push_wrong_bizid_or_appid, "not told from a wrong key by this server"});
+            candidates.push_back(
+                {Cause::push_domain_disabled_or_icp, "not told from a wrong key by this server"});
         }
     }
+    if (facts.refused(free_name))
+        ruled_out.push_back("push_stream_forbidden: a name nobody uses is refused too");
+    else if (!before_key)
+        candidates.push_back({Cause::push_stream_forbidden, "no other name could be tried"});
     for (const auto cause : {Cause::live_account_in_arrears, Cause::push_client_ip_not_allowed,
                              Cause::push_remote_auth_denied, Cause::push_quota_exceeded})
         if (std::ranges::find(candidates, cause, &Candidate::cause) == candidates.end())
             candidates.push_back({cause, "only the console's stream interruption record tells"});
-    if (facts.refused(free_name)) ruled_out.push_back("push_stream_forbidden: a name nobody uses is refused too");
     return one_of(CauseClass::push_refused, std::move(candidates), std::move(because), std::move(ruled_out));
+}
+
+/// The issued URL is refused and our own signature for the same stream is not: what is wrong is in the URL.
+Diagnosis of_issued_url(const Facts& facts, const std::string& said) {
+    const std::string check = facts.shows(static_check);
+    if (facts.url_is(url_is::expired))
+        return claim(Cause::push_url_expired, said + "; " + check + "; a fresh URL is accepted");
+    if (facts.url_is(url_is::unsigned_url))
+        return claim(Cause::push_auth_params_missing, said + "; " + check + "; with both it is accepted");
+    if (facts.url_is(url_is::unknown_key))
+        return claim(Cause::push_wrong_hotlink_key, said + "; " + check + "; our own signature is accepted");
+    return one_of(CauseClass::push_refused,
+                  {{Cause::push_wrong_hotlink_key, "only the signature is different"},
+                   {Cause::push_url_expired, "txTime belongs to the signature"},
+                   {Cause::push_backup_key_mismatch, "if it was signed with the backup key"}},
+                  said + "; " + check + "; our own signature is accepted",
+                  {"push_domain_disabled_or_icp: the same stream is accepted there"});
+}
+
+/// Codes are spelled as their servers like.
+bool says_bad_name(const RunResult& run) {
+    std::string fingerprint = run.fingerprint;
+    std::ranges::transform(fingerprint, fingerprint.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return fingerprint.find("badname") != std::string::npos;
 }
 
 Diagnosis of_refusal(const RunResult& run, const Facts& facts) {
     const std::string status(run.got("status"));
-    const std::string said = "the server let us come as far as '" + std::string(run.failed_phase()) + "' and " +
+    const std::string said = "the server let us come as far as '" + std::string(run.failed_phase()) +
+                             "' and " +
                              (run.reason() == Reason::timeout ? "fell silent"
                               : status.empty()                ? "hung up without a word"
                                                               : "said " + status);
 
-    // Two account numbers in one URL whose key is right: no other fault writes that (catalogue: "txSecret of
-    // that URL recomputes with a known key => the key is right and bizid is wrong").
-    if (facts.url_is(url_is::bizid_differs))
+    // Two account numbers in one URL whose key is right, refused as a domain is that the server does not know
+    // (catalogue: "txSecret of that URL recomputes with a known key => the key is right and bizid is wrong.
+    // Then F(backend URL)=F(P5)").
+    if (facts.url_is(url_is::bizid_differs) && facts.alike(unknown_domain))
         return claim(Cause::push_wrong_bizid_or_appid, said + "; " + facts.shows(static_check));
 
-    // The issued URL is refused, our own signature for the same stream is not: what differs is in the URL.
-    if (facts.accepted(trusted_url)) {
-        if (facts.url_is(url_is::expired))
-            return claim(Cause::push_url_expired, said + "; " + facts.shows(static_check) + "; a fresh URL is accepted");
-        if (facts.url_is(url_is::unsigned_url))
-            return claim(Cause::push_auth_params_missing, said + "; " + facts.shows(static_check) + "; with both it is accepted");
-        if (facts.url_is(url_is::unknown_key))
-            return claim(Cause::push_wrong_hotlink_key, said + "; " + facts.shows(static_check) + "; our own signature is accepted");
-    }
+    if (facts.accepted(trusted_url)) return of_issued_url(facts, said);
+    // What follows tells the name, the key and the application apart by changing one of them. Where the
+    // issued URL failed and our own could not be tried, its signature would change as well.
+    const bool own_failed = !facts.open(trusted_url);
+    const bool knew_name = run.failed_phase() != connect.name;
 
     // The main key is refused and the backup key is not: the domain has another main key than we do.
-    if (facts.accepted(backup_key))
-        return claim(Cause::push_wrong_hotlink_key, said + "; the same stream signed with the backup key is accepted",
+    if (facts.accepted(backup_key) && own_failed && knew_name)
+        return claim(Cause::push_wrong_hotlink_key,
+                     said + "; the same stream signed with the backup key is accepted",
                      {"push_domain_disabled_or_icp: the domain accepts the backup key"});
 
-    // On another application the same key and domain are accepted.
-    if (facts.accepted(live_app) && !facts.accepted(free_name))
-        return claim(Cause::push_app_name_disabled, said + "; application 'live' is accepted on the same server",
+    // On another application the same key and domain are accepted. The name was changed too, so it must not
+    // be the name: either it was not known yet, or a new one does not help.
+    if (facts.accepted(live_app) && own_failed && (!knew_name || facts.refused(free_name)))
+        return claim(Cause::push_app_name_disabled,
+                     said + "; application 'live' is accepted on the same server",
                      {"push_wrong_hotlink_key: the same key is accepted there"});
 
-    if (facts.accepted(free_name)) {
+    if (facts.accepted(free_name) && own_failed && knew_name) {
         const std::string because = said + "; the same key with a name nobody uses is accepted";
-        const std::vector<std::string> ruled_out{"push_wrong_hotlink_key: the key is accepted with another name"};
-        // BadName is the protocol's own word for a name in use (RTMP 1.0 §7.2.2.6 and Adobe's NetStream codes).
-        // Servers that also say it for a refused key are excluded: the key has just been accepted.
-        if (run.fingerprint.find("BadName") != std::string::npos)
+        const std::vector<std::string> ruled_out{
+            "push_wrong_hotlink_key: the key is accepted with another name"};
+        // BadName is the protocol's own word for a name in use (RTMP 1.0 §7.2.2.6 and Adobe's NetStream
+        // codes). Servers that also say it for a refused key are excluded: the key has just been accepted.
+        // A refused key of an issued URL is not ours: our own URL must have been refused in the same words.
+        const bool own_name = !facts.played(trusted_url) || facts.alike(trusted_url);
+        if (says_bad_name(run) && own_name)
             return claim(Cause::push_stream_name_conflict, because, ruled_out);
         return one_of(CauseClass::push_refused,
                       {{Cause::push_stream_forbidden, "only this name is refused"},
@@ -229,24 +293,28 @@ Diagnosis of_refusal(const RunResult& run, const Facts& facts) {
                       because, ruled_out);
     }
 
-    // The server refuses a wrong secret, an expired URL and an unknown domain each in its own way, and us as it
-    // refuses a wrong secret (catalogue section 11, rule 3).
+    // The server refuses a wrong secret, an expired URL and an unknown domain each in its own way, and us as
+    // it refuses a wrong secret (catalogue section 11, rule 3).
     if (facts.alike(wrong_secret) && facts.differs(expired) && facts.differs(unknown_domain))
-        return claim(Cause::push_wrong_hotlink_key,
-                     said + ", just as it does to a wrong secret, and otherwise to an expired URL or an unknown domain");
+        return claim(
+            Cause::push_wrong_hotlink_key,
+            said +
+                ", just as it does to a wrong secret, and otherwise to an expired URL or an unknown domain");
 
     return refused_class(run, facts, said);
 }
 
 Diagnosis of_drop(const RunResult& run, const Facts& facts) {
-    const std::string because = run.reason() == Reason::stalled
-                                    ? "the push was accepted, then the server took no more"
-                                    : "the push was accepted, then ended by the server: " + run.code.message();
+    const std::string because =
+        run.reason() == Reason::stalled
+            ? "the push was accepted, then the server took no more"
+            : "the push was accepted, then ended by the server: " + run.code.message();
     if (facts.accepted(other_address))
-        return one_of(CauseClass::push_dropped,
-                      {{Cause::push_ingest_node_fault, facts.shows(other_address)},
-                       {Cause::push_stream_name_conflict, "another publisher of this name may have taken over"}},
-                      because);
+        return one_of(
+            CauseClass::push_dropped,
+            {{Cause::push_ingest_node_fault, facts.shows(other_address)},
+             {Cause::push_stream_name_conflict, "another publisher of this name may have taken over"}},
+            because);
     std::vector<Candidate> candidates;
     if (run.reason() == Reason::stalled) {
         candidates = {{Cause::push_network_degraded, "sent bytes are not acknowledged"},
@@ -269,11 +337,15 @@ Diagnosis diagnose(const RunResult& run) {
     if (phase == tcp.name) return of_tcp(run, facts);
     if (phase == tls.name) return of_tls(run, facts);
     if (phase == handshake.name) return of_handshake(run, facts);
-    if (phase == connect.name || phase == create_stream.name || phase == publish.name) return of_refusal(run, facts);
-    if (phase == media.name)
-        return run.fingerprint.starts_with("media at once") && run.reason() != Reason::stalled ? of_refusal(run, facts)
-                                                                                              : of_drop(run, facts);
-    return {};
+    if (phase == connect.name || phase == create_stream.name || phase == publish.name)
+        return of_refusal(run, facts);
+    if (phase != media.name) return {};
+    // Everything was taken until our own time was up: nothing that the catalogue has a word for.
+    if (run.reason() == Reason::timeout)
+        return {.because =
+                    "the run's time was up while the server took the media: what came before took too long"};
+    const bool at_once = run.fingerprint.starts_with("media at once") && run.reason() != Reason::stalled;
+    return at_once ? of_refusal(run, facts) : of_drop(run, facts);
 }
 
 }  // namespace livecanary::rtmp_push

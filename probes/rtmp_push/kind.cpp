@@ -37,7 +37,8 @@ Probe make(config::Reader& in) {
     auto config = std::make_shared<const Config>(read(in));
     return {.target = config->url.redacted(),
             .run = [config](ProbeRun& run) { return probe(config, run); },
-            .controls = [config](ProbeRun& run, const RunResult& failed) { return controls(config, run, failed); },
+            .controls = [config](ProbeRun& run,
+                                 const RunResult& failed) { return controls(config, run, failed); },
             .diagnose = diagnose};
 }
 

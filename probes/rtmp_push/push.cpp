@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -46,6 +46,9 @@ constexpr auto farewell_patience = 500ms;
 /// For the answer to the last ping, which says that everything before it was read.
 constexpr auto last_ping_patience = 2s;
 
+/// How often we ask for acknowledgements, in bytes.
+constexpr std::uint64_t ack_window = 10'000;
+
 constexpr std::uint32_t first_ping = 1;
 constexpr std::uint32_t last_ping = 2;
 
@@ -59,8 +62,8 @@ Overloaded(F...) -> Overloaded<F...>;
 /// A connection with its session, and a reader that is always at work: a refusal or a FIN must not wait until
 /// somebody looks. The reader never writes; what the session wants to answer goes out with the next flush.
 struct Link {
-    Link(asio::any_io_executor executor, net::Connection&& open, rtmp::PublishOptions options, std::uint32_t time,
-         std::span<const std::uint8_t, rtmp::handshake_random_size> random)
+    Link(asio::any_io_executor executor, net::Connection&& open, rtmp::PublishOptions options,
+         std::uint32_t time, std::span<const std::uint8_t, rtmp::handshake_random_size> random)
         : connection(std::move(open)), session(std::move(options), time, random), changed(executor) {
         changed.expires_at(Clock::time_point::max());
     }
@@ -71,6 +74,7 @@ struct Link {
     error_code read_error{};
     Clock::time_point read_at{};  // of the last read
     std::uint64_t news = 0;       // reads so far
+    std::exception_ptr bug{};     // what ended the reader, if it was not the connection
 };
 
 asio::awaitable<void> read_all(Link& link, Clock::time_point deadline) {
@@ -82,7 +86,8 @@ asio::awaitable<void> read_all(Link& link, Clock::time_point deadline) {
         if (moved.code) {
             link.read_error = moved.code;
         } else {
-            const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(moved.at.time_since_epoch());
+            const auto now_ms =
+                std::chrono::duration_cast<std::chrono::milliseconds>(moved.at.time_since_epoch());
             link.read_error = link.session.feed(std::span(buffer).first(moved.size),
                                                 static_cast<std::uint32_t>(now_ms.count()));
         }
@@ -112,30 +117,41 @@ private:
     asio::awaitable<result<Wanted>> expect();
     asio::awaitable<bool> play();
     asio::awaitable<bool> last_word(std::uint64_t sent);
+    asio::awaitable<error_code> last_heard(error_code write_error);
     /// Deals with an event nobody waits for; the code of a refusal.
     error_code on_event(const rtmp::Event& event);
     error_code drain();
     bool fails(error_code code);
     bool server_is_frozen(Clock::time_point now);
-    bool cancelled(asio::cancellation_state state) const {
+    /// The server has taken or said nothing for too long, unless it was the run that had no time left.
+    error_code out_of_patience() const {
+        if (run_.env().now() >= run_.deadline()) return asio::error::timed_out;
+        return PushError::frozen;
+    }
+    static bool cancelled(asio::cancellation_state state) {
         return state.cancelled() != asio::cancellation_type::none;
     }
 
     Link& link_;
     const Plan& plan_;
     ProbeRun& run_;
-    Clock::time_point sent_at_{};      // of our last command
+    Clock::time_point sent_at_{};  // of our last command
     Phase phase_ = handshake;
-    std::string status_{};             // code of the refusal
-    bool accepted_ = false;            // enough media without a close
-    bool pongs_ = false;               // the server answers pings
+    std::string status_{};   // code of the refusal
+    bool accepted_ = false;  // enough media without a close
+    bool pongs_ = false;     // the server answers pings
     bool last_pong_ = false;
-    std::uint64_t acknowledged_ = 0;   // as last seen
-    std::uint64_t tcp_acked_ = 0;      // as last seen
-    std::uint64_t outstanding_mark_ = 0;
-    Clock::time_point progress_at_{};  // when one of the two last grew
+    std::uint64_t acknowledged_ = 0;       // as last seen
+    std::uint64_t tcp_acked_ = 0;          // as last seen
+    std::uint64_t ack_step_ = ack_window;  // the longest way between two acknowledgements
+    Clock::time_point progress_at_{};      // when one of the two last grew
     Clock::duration longest_stall_{};
 };
+
+bool is_hang_up(const error_code& code) {
+    const Reason reason = reason_of(code);
+    return reason == Reason::closed || reason == Reason::reset;
+}
 
 std::string status_text(const rtmp::Status& status) {
     return status.command + " " + status.level + " " + status.code +
@@ -178,8 +194,8 @@ error_code Talk::drain() {
     return {};
 }
 
-/// Notes how the conversation ended, in words that two runs can be compared by: where, how, and what was said,
-/// but no free text and no exact time. True if there is a failure.
+/// Notes how the conversation ended, in words that two runs can be compared by: where, how, and what was
+/// said, but no free text and no exact time. True if there is a failure.
 bool Talk::fails(error_code code) {
     if (!code) return false;
     const auto waited = link_.read_at - sent_at_;
@@ -195,7 +211,8 @@ bool Talk::fails(error_code code) {
         how += to_string(reason == Reason::reset ? Reason::closed : reason);
     }
     // nginx-rtmp gives up on a silent hook after 10 s, SRS after 30 s: told from a refusal by the time only.
-    if (phase_.name != media.name && waited > 2500ms)
+    // How long we waited for nothing says how patient we are.
+    if (phase_.name != media.name && reason != Reason::timeout && waited > 2500ms)
         how += " after " + std::to_string(std::lround(std::chrono::duration<double>(waited).count())) + " s";
     if (by_server) {
         char text[32];
@@ -215,15 +232,27 @@ asio::awaitable<error_code> Talk::flush(Clock::time_point deadline) {
     if (bytes.empty()) co_return error_code{};
     const net::Moved moved = co_await link_.connection.write(bytes, deadline);
     sent_at_ = moved.at;
-    // What the server said before it hung up tells more than our broken pipe.
-    if (moved.code && link_.read_error) co_return link_.read_error;
     co_return moved.code;
+}
+
+/// The code of a failed write, or better: what the server said before it hung up tells more than our broken
+/// pipe, and the reader may not have come to it yet.
+asio::awaitable<error_code> Talk::last_heard(error_code write_error) {
+    const bool hung_up = is_hang_up(write_error);
+    const auto until = run_.env().now() + farewell_patience;
+    for (;;) {
+        const auto seen = link_.news;
+        if (const auto code = drain()) co_return code;
+        if (link_.read_error) co_return link_.read_error;
+        if (!hung_up || run_.env().now() >= until) co_return write_error;
+        co_await wait_for_news(link_, seen, until);
+        if (cancelled(co_await asio::this_coro::cancellation_state)) co_return write_error;
+    }
 }
 
 template <class Wanted>
 asio::awaitable<result<Wanted>> Talk::expect() {
-    if (const auto code = co_await flush(run_.deadline()))
-        if (!link_.read_error) co_return code;
+    if (const auto code = co_await flush(run_.deadline())) co_return co_await last_heard(code);
     for (;;) {
         const auto seen = link_.news;
         while (auto event = link_.session.next_event()) {
@@ -231,19 +260,15 @@ asio::awaitable<result<Wanted>> Talk::expect() {
             if (const auto code = on_event(*event)) co_return code;
         }
         if (link_.read_error) co_return link_.read_error;
+        // Also for a server that talks all the time and never says what is waited for.
+        if (run_.env().now() >= run_.deadline()) co_return error_code(asio::error::timed_out);
         co_await wait_for_news(link_, seen, run_.deadline());
         if (cancelled(co_await asio::this_coro::cancellation_state))
             co_return error_code(asio::error::operation_aborted);
-        if (link_.news == seen && run_.env().now() >= run_.deadline()) {
-            link_.read_at = run_.env().now();
-            co_return error_code(asio::error::timed_out);
-        }
-        if (!link_.session.ended()) {
-            // The session may have something to answer: acknowledgements, pings.
-            const auto answered = sent_at_;
-            if (const auto code = co_await flush(run_.deadline()); code && !link_.read_error) co_return code;
-            sent_at_ = answered;
-        }
+        // The session may have something to answer: acknowledgements, pings.
+        const auto answered = sent_at_;
+        if (const auto code = co_await flush(run_.deadline())) co_return co_await last_heard(code);
+        sent_at_ = answered;
     }
 }
 
@@ -252,7 +277,9 @@ asio::awaitable<result<Wanted>> Talk::expect() {
 bool Talk::server_is_frozen(Clock::time_point now) {
     const auto tcp = link_.connection.tcp_facts();
     const auto acknowledged = link_.session.bytes_acknowledged();
-    const bool owes_ack = acknowledged > 0 && link_.session.bytes_out() - acknowledged > 3 * 10'000;
+    if (acknowledged_ > 0 && acknowledged > acknowledged_)
+        ack_step_ = std::max(ack_step_, acknowledged - acknowledged_);
+    const bool owes_ack = acknowledged > 0 && link_.session.bytes_out() - acknowledged > 3 * ack_step_;
     const bool owes_tcp = tcp.unacked_segments > 0 || tcp.not_sent_bytes > 0;
     const bool tcp_grew = tcp.bytes_acked > tcp_acked_;
     if (acknowledged > acknowledged_ || (!owes_ack && (tcp_grew || !owes_tcp))) progress_at_ = now;
@@ -267,7 +294,8 @@ asio::awaitable<bool> Talk::play() {
     protocol::TestStream stream;
     rtmp::AmfEcmaArray fields;
     for (auto& field : stream.metadata()) {
-        rtmp::AmfValue value = std::visit([](auto& plain) { return rtmp::AmfValue(std::move(plain)); }, field.value);
+        rtmp::AmfValue value =
+            std::visit([](auto& plain) { return rtmp::AmfValue(std::move(plain)); }, field.value);
         fields.members.push_back({std::move(field.name), std::move(value)});
     }
     link_.session.send_metadata(fields);
@@ -293,14 +321,14 @@ asio::awaitable<bool> Talk::play() {
         if (const auto code = co_await flush(patience)) {
             if (cancelled(co_await asio::this_coro::cancellation_state))
                 co_return !fails(asio::error::operation_aborted);
+            const auto heard = co_await last_heard(code);
             // Nothing more fits: the server does not read.
-            if (reason_of(code) == Reason::timeout && run_.env().now() < run_.deadline()) co_return !fails(PushError::frozen);
-            co_await wait_for_news(link_, seen, run_.env().now() + farewell_patience);
-            if (fails(drain()) || fails(link_.read_error)) co_return false;
-            co_return !fails(code);
+            const bool full = heard == code && reason_of(code) == Reason::timeout;
+            co_return !fails(full ? out_of_patience() : heard);
         }
         co_await wait_for_news(link_, seen, std::min(due(), until));
-        if (cancelled(co_await asio::this_coro::cancellation_state)) co_return !fails(asio::error::operation_aborted);
+        if (cancelled(co_await asio::this_coro::cancellation_state))
+            co_return !fails(asio::error::operation_aborted);
     }
     co_return co_await last_word(link_.session.bytes_out());
 }
@@ -309,20 +337,25 @@ asio::awaitable<bool> Talk::play() {
 asio::awaitable<bool> Talk::last_word(std::uint64_t sent) {
     if (pongs_) {
         link_.session.ping(last_ping);
-        const auto until = std::min<Clock::time_point>(run_.deadline(), run_.env().now() + last_ping_patience);
-        if (const auto code = co_await flush(until); code && !link_.read_error) co_return !fails(code);
+        const auto until =
+            std::min<Clock::time_point>(run_.deadline(), run_.env().now() + last_ping_patience);
+        if (const auto code = co_await flush(until)) {
+            const auto heard = co_await last_heard(code);
+            co_return !fails(reason_of(heard) == Reason::timeout ? out_of_patience() : heard);
+        }
         while (!last_pong_) {
             const auto seen = link_.news;
             if (fails(drain()) || fails(link_.read_error)) co_return false;
             if (last_pong_) break;
-            if (run_.env().now() >= until) co_return !fails(PushError::frozen);
+            if (run_.env().now() >= until) co_return !fails(out_of_patience());
             co_await wait_for_news(link_, seen, until);
             if (cancelled(co_await asio::this_coro::cancellation_state))
                 co_return !fails(asio::error::operation_aborted);
         }
     }
-    run_.saw("media", std::to_string(sent) + " bytes sent, " + std::to_string(link_.session.bytes_acknowledged()) +
-                          " acknowledged" + (pongs_ ? ", the last ping answered" : ""));
+    run_.saw("media", std::to_string(sent) + " bytes sent, " +
+                          std::to_string(link_.session.bytes_acknowledged()) + " acknowledged" +
+                          (pongs_ ? ", the last ping answered" : ""));
     co_return true;
 }
 
@@ -371,7 +404,7 @@ asio::awaitable<void> Talk::whole() {
 
 /// Gives the name back and waits shortly for the answer, whatever went before.
 asio::awaitable<void> Talk::farewell() {
-    if (link_.session.stream_id() == 0 || link_.read_error) co_return;
+    if (link_.session.stream_id() == 0 || (link_.read_error && is_hang_up(link_.read_error))) co_return;
     run_.enter(teardown);
     link_.session.unpublish();
     const auto until = run_.env().now() + farewell_patience;
@@ -400,7 +433,9 @@ asio::awaitable<bool> open(net::Connection& connection, const Plan& plan, ProbeR
         std::string chain;
         for (const auto& name : found->cname_chain) chain += (chain.empty() ? "" : " → ") + name;
         if (!chain.empty()) run.saw("cname", chain);
-        run.saw("addresses", std::to_string(found->endpoints.size()));
+        error_code is_name;
+        asio::ip::make_address(plan.url.host, is_name);
+        if (is_name) run.saw("addresses", std::to_string(found->endpoints.size()));
         endpoint = found->endpoints.front();
     }
     run.enter(tcp);
@@ -419,12 +454,14 @@ asio::awaitable<bool> open(net::Connection& connection, const Plan& plan, ProbeR
     options.ca_file = plan.ca_file;
     const auto code = co_await connection.start_tls(std::move(options), run.deadline(), facts);
     if (facts.not_after) {
-        run.found(certificate_end, std::chrono::duration<double>(facts.not_after->time_since_epoch()).count());
+        run.found(certificate_end,
+                  std::chrono::duration<double>(facts.not_after->time_since_epoch()).count());
         run.saw("certificate", facts.subject + ", issued by " + facts.issuer);
     }
     if (!facts.version.empty()) run.saw("tls", facts.version + " " + facts.cipher);
     if (code) {
-        if (facts.verify_code != 0) run.saw("verify", std::to_string(facts.verify_code) + " " + facts.verify_text);
+        if (facts.verify_code != 0)
+            run.saw("verify", std::to_string(facts.verify_code) + " " + facts.verify_text);
         run.fingerprint("tls " + std::string(to_string(reason_of(code))));
         run.failed(code);
         co_return false;
@@ -458,7 +495,9 @@ asio::awaitable<void> push(const Plan& plan, ProbeRun& run) {
     Link link(executor, std::move(connection), std::move(options), 0, random);
     link.reading = true;
     // Its end is waited for below, so it may hold references to this frame.
-    auto ended = [&link](const std::exception_ptr&) {
+    auto ended = [&link](const std::exception_ptr& bug) {
+        link.bug = bug;
+        if (bug) link.read_error = asio::error::operation_aborted;
         link.reading = false;
         link.changed.cancel();
     };
@@ -481,7 +520,7 @@ asio::awaitable<void> push(const Plan& plan, ProbeRun& run) {
     }
     run.found(sent_bytes, static_cast<double>(link.session.bytes_out()));
     run.found(acked_bytes, static_cast<double>(link.session.bytes_acknowledged()));
-    if (bug) std::rethrow_exception(bug);
+    if (bug || link.bug) std::rethrow_exception(bug ? bug : link.bug);
 }
 
 }  // namespace livecanary::rtmp_push

@@ -19,7 +19,8 @@ namespace asio = boost::asio;
 
 inline constexpr Phase dns{"dns"}, tcp{"tcp"}, tls{"tls"}, handshake{"handshake"}, connect{"connect"},
     create_stream{"create_stream"}, publish{"publish"}, media{"media"}, teardown{"teardown"};
-inline constexpr std::array phases{dns, tcp, tls, handshake, connect, create_stream, publish, media, teardown};
+inline constexpr std::array phases{dns,           tcp,     tls,   handshake, connect,
+                                   create_stream, publish, media, teardown};
 
 inline constexpr Value sent_bytes{"livecanary_rtmp_sent_bytes_total",
                                   "Bytes sent to RTMP servers, handshake included.", ValueType::counter};
@@ -27,7 +28,8 @@ inline constexpr Value acked_bytes{"livecanary_rtmp_acked_bytes_total",
                                    "Bytes that RTMP servers have acknowledged, as far as they do.",
                                    ValueType::counter};
 inline constexpr Value server_closes{"livecanary_rtmp_server_closes_total",
-                                     "Connections that the RTMP server ended before we did.", ValueType::counter};
+                                     "Connections that the RTMP server ended before we did.",
+                                     ValueType::counter};
 inline constexpr Value stall_seconds{"livecanary_rtmp_stall_seconds",
                                      "Longest time of the last push in which the server took nothing."};
 inline constexpr Value server_window{"livecanary_rtmp_server_window_bytes",
@@ -41,9 +43,9 @@ inline constexpr std::array values{sent_bytes,    acked_bytes,       server_clos
                                    server_window, server_chunk_size, certificate_end};
 
 enum class PushError {
-    frozen = 1,        ///< the server acknowledged before and no longer does, or takes no more bytes
-    unsafe_clock,      ///< our own clock cannot be right: a signature would be refused through our own fault
-    bad_session,       ///< the URL cannot be spoken as RTMP
+    frozen = 1,    ///< the server acknowledged before and no longer does, or takes no more bytes
+    unsafe_clock,  ///< our own clock cannot be right: a signature would be refused through our own fault
+    bad_session,   ///< the URL cannot be spoken as RTMP
 };
 error_code make_error_code(PushError error) noexcept;
 
@@ -53,8 +55,9 @@ struct Plan {
     /// Connects there instead of resolving the name.
     std::optional<asio::ip::address> address{};
     std::string ca_file{};
-    std::chrono::milliseconds media{5000};  ///< real-time length; an accepted push lasts at least `acceptance`
-    std::uint32_t chunk_size = 4096;        ///< bytes
+    std::chrono::milliseconds media{
+        5000};                        ///< real-time length; an accepted push lasts at least `acceptance`
+    std::uint32_t chunk_size = 4096;  ///< bytes
     bool digest_handshake = false;
 };
 

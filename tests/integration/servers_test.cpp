@@ -2,13 +2,19 @@
 #include "tests/integration/servers.hpp"
 
 #include <array>
+#include <map>
 #include <thread>
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#include <boost/system/system_error.hpp>
+
+#include "tests/practice/http.hpp"
 
 namespace livecanary::test {
 namespace {
@@ -38,17 +44,76 @@ TEST(Process, TellsHowAProgramEndedAndWhatItSaid) {
 
 TEST(Process, StopEndsTheChildrenToo) {
     const practice::TemporaryDirectory directory;
-    // The shell's child keeps the pipe open: the shell ends at once, the child would live for a minute.
     practice::Process shell(
         {.argv = {"sh", "-c", "sleep 60 & echo $!; wait"}, .output = directory.path() / "pid"});
     while (shell.output().empty() && !shell.wait_for(1ms)) {
     }
-    const pid_t child = std::stoi(shell.output());
-    ASSERT_EQ(::kill(child, 0), 0);
+    // Readable once the process has ended, also if nobody collects its status.
+    const int child = static_cast<int>(::syscall(SYS_pidfd_open, std::stoi(shell.output()), 0));
+    ASSERT_GE(child, 0);
+    pollfd ended{.fd = child, .events = POLLIN, .revents = 0};
+    EXPECT_EQ(::poll(&ended, 1, 0), 0);
     shell.stop();
-    const auto deadline = std::chrono::steady_clock::now() + 10s;
-    while (::kill(child, 0) == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
-    EXPECT_EQ(::kill(child, 0), -1);
+    EXPECT_EQ(::poll(&ended, 1, 10'000), 1);
+    ::close(child);
+}
+
+TEST(Cloud, JudgesTheFirstFieldOfAName) {
+    practice::Cloud cloud;
+    cloud.domains["push.example.com"] = {.main_key = "key"};
+    const auto now = std::chrono::system_clock::time_point(std::chrono::seconds(1'000'000'000));
+    // nginx-rtmp appends the publisher's query: another name in it must not be the one that is judged.
+    const std::string form =
+        "app=live&tcurl=rtmp%3A%2F%2FPush.Example.com%3A1935%2Flive&call=publish&name=canary&type=live&";
+    const auto query = [&](const std::string& name) {
+        return signed_name("key", name, now + 1h).substr(name.size() + 1);
+    };
+    EXPECT_EQ(cloud.take(form + query("canary"), now), Verdict::accepted);
+    EXPECT_EQ(cloud.take(form + query("canary"), now + 1h), Verdict::expired);
+    EXPECT_EQ(cloud.take(form + query("other") + "&name=other", now), Verdict::wrong_secret);
+    EXPECT_EQ(cloud.take(form + "txTime=5C271099", now), Verdict::unsigned_url);
+    EXPECT_EQ(cloud.seen.calls.at(0).domain, "push.example.com");
+    EXPECT_EQ(cloud.seen.count("publish", "canary"), 4U);
+}
+
+TEST(Cloud, SignsAsTheVendorsExample) {
+    // Tencent Cloud, "Hotlink Protection URL Calculation", read 2026-11-21.
+    EXPECT_EQ(practice::tx_secret("e12c46f2612d5106e2034781ab261ca3", "test", "5C271099"),
+              "f85a2ab363fe4deaffef9754d79da6fe");
+}
+
+TEST(HookServer, IsToldWhatToDoOverHttp) {
+    practice::HookServer hook;
+    hook.on_kick(
+        [](const std::string& app, const std::string& name) { return app + name == "livecanary" ? 1 : 0; });
+    const auto control = [&](const char* method, const char* target, const char* body) {
+        return practice::ask("127.0.0.1", hook.control_port(), method, target, body);
+    };
+    const auto publish = [&] {
+        return practice::ask("127.0.0.1", hook.port(), "POST", "/",
+                             "call=publish&app=live&name=canary&tcurl=rtmp://push.example.com/live")
+            .status;
+    };
+    EXPECT_EQ(publish(), 403);
+    EXPECT_EQ(control("PUT", "/domains/push.example.com", R"({"main_key":"k","auth":false})").status, 204);
+    EXPECT_EQ(publish(), 200);
+    EXPECT_EQ(control("POST", "/behaviour", R"({"status":500})").status, 200);
+    EXPECT_EQ(publish(), 500);
+    EXPECT_EQ(control("POST", "/behaviour", R"({"status":0,"refuse":true})").status, 200);
+    EXPECT_EQ(publish(), 403);
+    EXPECT_EQ(control("POST", "/behaviour", R"({"refuse":false,"hnag":true})").body,
+              R"({"error":"unknown field hnag"})");
+    EXPECT_EQ(control("POST", "/vanish", "").status, 204);
+    EXPECT_THROW(publish(), boost::system::system_error);
+    EXPECT_EQ(control("POST", "/reappear", "").status, 204);
+    EXPECT_EQ(control("POST", "/behaviour", R"({"refuse":false})").status, 200);
+    EXPECT_EQ(publish(), 200);
+    EXPECT_EQ(control("GET", "/seen", "").body,
+              R"({"publish":{"unknown_domain":1,"accepted":2,"told_to":2}})");
+    EXPECT_EQ(control("POST", "/kick", R"({"name":"canary"})").body, R"({"dropped":1})");
+    EXPECT_EQ(control("DELETE", "/domains/push.example.com", "").status, 204);
+    EXPECT_EQ(control("DELETE", "/domains/push.example.com", "").status, 404);
+    EXPECT_EQ(publish(), 403);
 }
 
 class Nginx : public testing::Test {
@@ -61,9 +126,11 @@ protected:
 
 TEST_F(Nginx, TakesPushesSignedWithTheMainOrTheBackupKey) {
     NginxStack stack({.record = true});
-    for (const auto& [name, key] :
-         {std::pair("first", NginxStack::main_key), std::pair("second", NginxStack::backup_key)}) {
-        const FfmpegResult push = run(stack.ffmpeg(signed_name(key, name, in_an_hour())));
+    const std::map<std::string, const char*> keys{{"first", NginxStack::main_key},
+                                                  {"second", NginxStack::backup_key}};
+    for (const auto& entry : keys) {
+        const std::string& name = entry.first;
+        const FfmpegResult push = run(stack.ffmpeg(signed_name(entry.second, name, in_an_hour())));
         EXPECT_EQ(push.status, 0) << push.log;
         EXPECT_TRUE(
             stack.hook.wait_until([&](const Seen& seen) { return seen.count("publish_done", name) == 1; }));

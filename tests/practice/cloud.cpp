@@ -62,7 +62,8 @@ Verdict judge(const Cloud& cloud, const Call& call, std::string_view form,
               std::chrono::system_clock::time_point now) {
     if (call.call.ends_with("_done")) return Verdict::accepted;
     const Behaviour& behaviour = cloud.behaviour;
-    if (behaviour.refuse && behaviour.calls.contains(call.call)) return Verdict::told_to;
+    const bool fails = behaviour.refuse || behaviour.hang || behaviour.drop || behaviour.status >= 400;
+    if (fails && behaviour.calls.contains(call.call)) return Verdict::told_to;
     const auto found = cloud.domains.find(call.domain);
     const bool may_push = found != cloud.domains.end();
     const bool may_play = may_push || cloud.players.contains(call.domain);

@@ -1,55 +1,26 @@
 #include "tests/practice/nginx_rtmp.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <fstream>
 #include <stdexcept>
 #include <utility>
 
 #include <unistd.h>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
+
+#include "tests/practice/http.hpp"
 
 namespace livecanary::practice {
 
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-
 constexpr const char* module_path = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
 
-/// The body of a 200 answer; throws boost::system::system_error on any failure, after 3 s at the latest.
 std::string get(const std::string& address, std::uint16_t port, const std::string& target) {
-    asio::io_context io;
-    beast::tcp_stream stream(io);
-    http::request<http::empty_body> request(http::verb::get, target, 11);
-    request.set(http::field::host, address);
-    request.keep_alive(false);
-    http::response<http::string_body> response;
-    beast::flat_buffer buffer;
-    boost::system::error_code failed;
-
-    stream.expires_after(std::chrono::seconds(3));
-    const asio::ip::tcp::endpoint server(asio::ip::make_address(address), port);
-    stream.async_connect(server, [&](boost::system::error_code connected) {
-        if ((failed = connected)) return;
-        http::async_write(stream, request, [&](boost::system::error_code written, std::size_t) {
-            if ((failed = written)) return;
-            http::async_read(stream, buffer, response,
-                             [&](boost::system::error_code read, std::size_t) { failed = read; });
-        });
-    });
-    io.run();
-    if (failed) throw boost::system::system_error(failed, target);
-    if (response.result() != http::status::ok)
-        throw std::runtime_error(target + ": HTTP status " + std::to_string(response.result_int()));
-    return response.body();
+    HttpAnswer answer = ask(address, port, "GET", target);
+    if (answer.status != 200)
+        throw std::runtime_error(target + ": HTTP status " + std::to_string(answer.status));
+    return std::move(answer.body);
 }
 
 }  // namespace

@@ -104,6 +104,9 @@ Process::Process(Command command) : output_(std::move(command.output)) {
         in = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
     const pid_t parent = ::getpid();
+    // The child writes here why it failed; its end closes by itself when the program starts.
+    std::array<int, 2> failure{-1, -1};
+    if (::pipe2(failure.data(), O_CLOEXEC) != 0) throw_errno("pipe2");
 
     pid_ = ::fork();
     if (pid_ == 0) {
@@ -117,22 +120,34 @@ Process::Process(Command command) : output_(std::move(command.output)) {
         ::dup2(in, STDIN_FILENO);
         ::dup2(out, STDOUT_FILENO);
         ::dup2(out, STDERR_FILENO);
+        // Asio's sockets are passed on to children; a listening one would stay open in them.
+        ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
         ::execve(program.c_str(), argv.data(), envp.data());
+        const int error = errno;
+        [[maybe_unused]] const auto written = ::write(failure[1], &error, sizeof error);
         ::_exit(127);
     }
-    const int error = errno;
+    const int forked = errno;
     ::close(in);
     ::close(out);
-    errno = error;
-    if (pid_ < 0) throw_errno("fork");
+    ::close(failure[1]);
+    // Until here the child has not set its death signal for certain, and this thread must not end.
+    int error = 0;
+    const bool failed = pid_ < 0 || ::read(failure[0], &error, sizeof error) > 0;
+    ::close(failure[0]);
+    if (failed) {
+        if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+        errno = pid_ < 0 ? forked : error;
+        throw_errno(program.string());
+    }
     // Both sides set the group, so that it is there whichever runs first.
     ::setpgid(pid_, pid_);
     pidfd_ = ::pidfd_open(pid_, 0);
     if (pidfd_ < 0) {
-        const int failure = errno;
+        const int unopened = errno;
         ::kill(pid_, SIGKILL);
         ::waitpid(pid_, nullptr, 0);
-        errno = failure;
+        errno = unopened;
         throw_errno("pidfd_open");
     }
 }

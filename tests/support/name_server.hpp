@@ -1,9 +1,10 @@
 #pragma once
 // A name server on loopback that answers, fails, keeps silent or answers late, name by name.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
-#include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,9 +47,10 @@ public:
     static constexpr std::uint16_t type_cname = 5;
     static constexpr std::uint16_t type_aaaa = 28;
 
-    explicit NameServer(asio::io_context& io)
-        : udp_(io, {asio::ip::address_v4::loopback(), 0}),
-          tcp_(io, {asio::ip::address_v4::loopback(), udp_.local_endpoint().port()}) {
+    explicit NameServer(asio::io_context& io) : udp_(io), tcp_(io) {
+        // A port free for TCP may be taken for UDP.
+        for (int attempt = 0; !bind(); ++attempt)
+            if (attempt == 100) throw std::runtime_error("no port is free for both UDP and TCP");
         udp_.set_option(Udp::socket::receive_buffer_size(1 << 20));  // hundreds of questions at once
         listen();
         accept();
@@ -76,6 +78,16 @@ private:
         std::uint16_t type = 0;
         std::size_t end = 0;  ///< where the question section ends
     };
+
+    bool bind() {
+        const auto loopback = asio::ip::address_v4::loopback();
+        tcp_ = {tcp_.get_executor(), {loopback, 0}};
+        if (udp_.is_open()) udp_.close();
+        udp_.open(Udp::v4());
+        error_code taken;
+        udp_.bind({loopback, tcp_.local_endpoint().port()}, taken);
+        return !taken;
+    }
 
     static Question parse(const Bytes& bytes) {
         Question question;

@@ -33,6 +33,12 @@ inline asio::awaitable<void> read_after(tcp::socket socket, Gate& gate, std::str
     co_await gate.pass();
     co_await asio::async_read(socket, asio::dynamic_buffer(heard), net::no_throw);
 }
+inline asio::awaitable<void> say_and_finish(tcp::socket socket, std::string text) {
+    std::string ignored;
+    co_await asio::async_write(socket, asio::buffer(text), net::no_throw);
+    socket.shutdown(tcp::socket::shutdown_send);
+    co_await asio::async_read(socket, asio::dynamic_buffer(ignored), net::no_throw);
+}
 inline asio::awaitable<void> finish_and_read(tcp::socket socket, std::string& heard) {
     socket.shutdown(tcp::socket::shutdown_send);
     co_await asio::async_read(socket, asio::dynamic_buffer(heard), net::no_throw);
@@ -40,11 +46,15 @@ inline asio::awaitable<void> finish_and_read(tcp::socket socket, std::string& he
 
 }  // namespace scripts
 
-/// Sends `text`, then closes.
+/// Sends `text`, then closes; the kernel makes that a reset if we have sent something.
 inline Script says(std::string text) {
     return [text](tcp::socket socket) { return scripts::say(std::move(socket), text); };
 }
-/// Keeps all it is sent in `heard`, which must outlive the loop, until we close.
+/// Sends `text` and its FIN, then reads until we close.
+inline Script says_and_finishes(std::string text) {
+    return [text](tcp::socket socket) { return scripts::say_and_finish(std::move(socket), text); };
+}
+/// Keeps all it is sent in `heard`, which has its final size once we have closed.
 inline Script hears(std::string& heard) {
     return [&heard](tcp::socket socket) { return scripts::read_to_end(std::move(socket), heard); };
 }

@@ -36,7 +36,7 @@ struct FakeWorld {
                         config::Surroundings::Listing listing;
                         for (const auto& [name, text] : files)
                             if (name.starts_with(path + '/'))
-                                listing.names.push_back(name.substr(path.size() + 1));
+                                listing.names.insert(listing.names.begin(), name.substr(path.size() + 1));
                         return listing;
                     },
                 .host_name = host_name};

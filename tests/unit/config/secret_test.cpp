@@ -36,8 +36,8 @@ TEST(Secret, CopiesMovesAndCompares) {
 TEST(Secret, MovedFromKeepsNoByte) {
     Secret from("hunter2");
     const Secret to = std::move(from);
-    EXPECT_EQ(from.reveal().find('h'), std::string::npos);
-    EXPECT_EQ(from.reveal().data()[0], '\0');
+    // A short string lives inside the object, past its end too once it is empty.
+    EXPECT_EQ(std::string(from.reveal().data(), 7), std::string(7, '\0'));
 }
 
 TEST(Secret, ComesFromFileEnvironmentOrCredential) {

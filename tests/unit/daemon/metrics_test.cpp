@@ -130,7 +130,7 @@ protected:
     std::string text() const { return text_of(metrics); }
     std::string text_of(const ProbeMetrics& probe) const {
         Families families;
-        probe.collect(families, world.now);
+        probe.collect(families, world.now, world.wall);
         std::ostringstream out;
         prometheus::TextSerializer().Serialize(out, families.take());
         return out.str();
@@ -326,7 +326,7 @@ TEST_F(ProbeMetricsTest, WhateverAServerDoesTheSeriesStayWithinTheLimit) {
     ran(run(9, code_for(TestError::stalled)));
     const std::string all = text();
     EXPECT_LE(series_in(all), series_limit);
-    EXPECT_EQ(most_series(push), 58U);
+    EXPECT_EQ(most_series(push), 59U);
     EXPECT_EQ(number_in(all, "probe_failures_total{probe=\"p1\",kind=\"push\"}"), "109");
     // What was seen last is there, what was seen first made room.
     EXPECT_NE(all.find("phase=\"teardown\",reason=\"stalled\"} 2"), std::string::npos);
@@ -394,8 +394,8 @@ TEST_F(ProbeMetricsTest, PromtoolFindsNothingToSay) {
     ran(run(9));
     ran(run(7, code_for(TestError::rejected)));
     Families families;
-    metrics.collect(families, world.now);
-    second.collect(families, world.now);
+    metrics.collect(families, world.now, world.wall);
+    second.collect(families, world.now, world.wall);
     DaemonMetrics daemon;
     daemon.reloaded(true, world.wall);
     daemon.clock(1ms, true);

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <array>
 #include <string_view>
 
 #include "tests/support/scripted_peer.hpp"
@@ -55,6 +57,33 @@ TEST_F(ConnectionTest, MovesBytesAndSaysWhen) {
     EXPECT_EQ(text(got), "hello");
     EXPECT_LE(before, sent.at);
     EXPECT_LE(sent.at, got.at);
+}
+
+/// The value of a TCP option of our socket bound to `local`; -1 if there is none.
+int tcp_option(const tcp::endpoint& local, int option) {
+    for (int fd = 0; fd < 1024; ++fd) {
+        tcp::endpoint found;
+        auto size = static_cast<socklen_t>(found.capacity());
+        if (::getsockname(fd, found.data(), &size) != 0 || found != local) continue;
+        int value = -1;
+        size = sizeof value;
+        return ::getsockopt(fd, IPPROTO_TCP, option, &value, &size) == 0 ? value : -1;
+    }
+    return -1;
+}
+
+TEST_F(ConnectionTest, SendsAndAcknowledgesAtOnceAndGivesUpAfter15Seconds) {
+    const ScriptedPeer peer(io, echoes);
+    ASSERT_EQ(connect(peer.endpoint()), error_code());
+    const auto local = connection.local_endpoint().value();
+    EXPECT_NE(tcp_option(local, TCP_NODELAY), 0);
+    EXPECT_EQ(tcp_option(local, TCP_USER_TIMEOUT), 15'000);
+    EXPECT_EQ(tcp_option(local, TCP_QUICKACK), 1);
+    for (int i = 0; i < 4; ++i) {  // an exchange back and forth makes the kernel fall back to delaying
+        ASSERT_EQ(write(bytes("hello")).code, error_code());
+        ASSERT_EQ(text(read()), "hello");
+    }
+    EXPECT_EQ(tcp_option(local, TCP_QUICKACK), 1);
 }
 
 TEST_F(ConnectionTest, NobodyListens) {

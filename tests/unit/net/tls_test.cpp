@@ -89,6 +89,7 @@ TEST_F(TlsTest, MovesBytesAndKnowsTheCertificate) {
     const auto now = std::chrono::system_clock::now();
     ASSERT_EQ(start(peer.endpoint(), trusting("push.test")), error_code());
     EXPECT_TRUE(connection.is_tls());
+    run_until(io, [&peer] { return peer.seen().handshakes == 1; });
     EXPECT_EQ(peer.seen().server_name, "push.test");
     EXPECT_EQ(facts.version, "TLSv1.3");
     EXPECT_TRUE(facts.cipher.starts_with("TLS_")) << facts.cipher;
@@ -107,9 +108,12 @@ TEST_F(TlsTest, MovesBytesAndKnowsTheCertificate) {
 
 TEST_F(TlsTest, NamesAndAddressesThatFit) {
     const TlsPeer peer(io, good, says_bye);
+    int handshakes = 0;
     for (const std::string name :
          {"push.test", "PUSH.test", "push.test.", "a.play.test", "127.0.0.1", "2001:db8::1"}) {
         EXPECT_EQ(start(peer.endpoint(), trusting(name)), error_code()) << name;
+        ++handshakes;
+        run_until(io, [&] { return peer.seen().handshakes == handshakes; });
         const bool address = name.find_first_of("1:") != name.npos;
         const std::string shown = name.ends_with('.') ? name.substr(0, name.size() - 1) : name;
         EXPECT_EQ(peer.seen().server_name, address ? "" : shown);
@@ -253,8 +257,8 @@ void PrintTo(const Failure& failure, std::ostream* out) { *out << failure.name; 
 
 const Failure failures[] = {
     {"silent", stays_silent, Reason::timeout},
-    {"hangs_up", says(""), Reason::closed},
-    {"half_a_record", says("\x16\x03\x03"), Reason::closed},
+    {"hangs_up", says_and_finishes(""), Reason::closed},
+    {"half_a_record", says_and_finishes("\x16\x03\x03"), Reason::closed},
     {"resets", resets, Reason::reset},
     {"resets_after_hello", resets_when_spoken_to, Reason::reset},
     {"speaks_plain_text", says("220 hello\r\n"), Reason::protocol},
@@ -271,7 +275,7 @@ TEST_P(TlsFailure, EndsForItsReason) {
     ASSERT_EQ(await(io, connection.connect(peer.endpoint(), far())), error_code());
     const auto deadline = GetParam().reason == Reason::timeout ? soon() : far();
     const auto code = await(io, connection.start_tls(trusting("push.test"), deadline, facts));
-    EXPECT_EQ(reason_of(code), GetParam().reason) << code.message();
+    EXPECT_EQ(to_string(reason_of(code)), to_string(GetParam().reason)) << code.message();
     EXPECT_FALSE(connection.is_tls());
     EXPECT_EQ(facts.version, "");
     EXPECT_FALSE(facts.not_after);
@@ -287,13 +291,11 @@ TEST_F(TlsTest, VersionsBefore12AreNotSpoken) {
     EXPECT_EQ(facts.version, "TLSv1.2");
 }
 
-TEST_F(TlsTest, PlainTextToATlsPeerGetsAnAlert) {
+TEST_F(TlsTest, ATlsPeerHangsUpOnPlainText) {
     const TlsPeer peer(io, good, says_bye);
     ASSERT_EQ(await(io, connection.connect(peer.endpoint(), far())), error_code());
-    ASSERT_EQ(write(bytes("GET / HTTP/1.0\r\n\r\n")).code, error_code());
-    const Moved moved = read();
-    ASSERT_EQ(moved.code, error_code());
-    EXPECT_EQ(buffer.front(), 0x15);  // alert (RFC 8446 §5.1)
+    ASSERT_EQ(write(bytes("hello?\r\n")).code, error_code());
+    EXPECT_EQ(reason_of(read().code), Reason::closed);
 }
 
 TEST_F(TlsTest, TheEndIsInGoodOrderOnlyWithACloseNotify) {

@@ -1,0 +1,205 @@
+#include "daemon/probe_command.hpp"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <deque>
+#include <list>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <boost/json/parse.hpp>
+
+#include "probes/net/resolver.hpp"
+#include "tests/support/name_server.hpp"
+#include "tests/unit/daemon/scripted_probe.hpp"
+
+namespace livecanary::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace test;
+using Output = ProbeCommand::Output;
+
+/// A configuration of scripted probes, and the verb run on it.
+class ProbeNow : public testing::Test {
+protected:
+    ScriptedProbe& add(const std::string& name, std::deque<Step> script, const std::string& severity = "critical") {
+        auto& probe = scripts.emplace_back(std::move(script));
+        auto one = probe.settings();
+        one.name = name;
+        one.severity = severity;
+        settings.probes.push_back(std::move(one));
+        return probe;
+    }
+    int run(ProbeCommand command) {
+        out.str("");
+        err.str("");
+        return probe_now(out, err, command, settings);
+    }
+    /// The exit code for all of them, by what they do.
+    int code_of_all(std::vector<Step> each, Output output) {
+        settings.probes.clear();
+        int number = 0;
+        for (auto& step : each) add("p" + std::to_string(++number), {std::move(step)});
+        return run({.all = true, .output = output});
+    }
+    static Step is_unsure() {
+        return after([](ProbeRun& r) { r.inconclusive("the clock is unsafe"); }, fails());
+    }
+
+    std::list<ScriptedProbe> scripts{};
+    Settings settings{};
+    std::ostringstream out{}, err{};
+};
+
+TEST_F(ProbeNow, ExitCodeSaysTheWorst) {
+    for (const auto output : {Output::people, Output::json}) {
+        EXPECT_EQ(code_of_all({succeeds(), succeeds()}, output), 0);
+        EXPECT_EQ(code_of_all({succeeds(), fails()}, output), 1);
+        EXPECT_EQ(code_of_all({is_unsure(), fails()}, output), 1);
+        EXPECT_EQ(code_of_all({succeeds(), is_unsure()}, output), 3);
+        EXPECT_EQ(code_of_all({throws("a bug")}, output), 3);
+    }
+}
+
+TEST_F(ProbeNow, ExitCodeOfAPlugin) {
+    EXPECT_EQ(code_of_all({succeeds(), succeeds()}, Output::nagios), 0);
+    EXPECT_EQ(code_of_all({succeeds(), is_unsure()}, Output::nagios), 3);
+    EXPECT_EQ(code_of_all({is_unsure(), fails()}, Output::nagios), 2);
+}
+
+TEST_F(ProbeNow, RunsWhatItIsTold) {
+    auto& a = add("a", {succeeds()});
+    auto& b = add("b", {succeeds()});
+    auto& c = add("c", {succeeds()});
+    EXPECT_EQ(run({.names = {"c", "a"}}), 0);
+    EXPECT_EQ(a.started, 1);
+    EXPECT_EQ(b.started, 0);
+    EXPECT_EQ(c.started, 1);
+    EXPECT_LT(out.str().find("c (scripted)"), out.str().find("a (scripted)")) << "in the order given";
+    EXPECT_EQ(run({.kind = "scripted"}), 0);
+    EXPECT_EQ(b.started, 1);
+    EXPECT_EQ(run({.names = {"b"}, .all = true}), 0);
+    EXPECT_EQ(b.started, 2) << "named twice, run once";
+}
+
+TEST_F(ProbeNow, SaysWhatThereIs) {
+    add("push-main", {succeeds()});
+    add("cover", {succeeds()});
+    EXPECT_EQ(run({.names = {"push-mian"}}), 2);
+    EXPECT_EQ(err.str(), "livecanary: no probe named 'push-mian'. There are: push-main cover\n");
+    EXPECT_EQ(out.str(), "");
+    EXPECT_EQ(run({}), 2);
+    EXPECT_EQ(err.str(), "livecanary: no probe to run: name some, or give --all or --kind\n");
+    EXPECT_EQ(run({.kind = "mysql"}), 2);
+}
+
+TEST_F(ProbeNow, JsonIsOneObjectALine) {
+    settings.location = "shanghai-1";
+    add("a", {succeeds()});
+    add("b", {fails()});
+    run({.all = true, .output = Output::json});
+    std::istringstream lines(out.str());
+    std::vector<boost::json::value> values;
+    for (std::string line; std::getline(lines, line);) values.push_back(boost::json::parse(line));
+    ASSERT_EQ(values.size(), 2U);
+    EXPECT_EQ(values[0].at("probe"), "a");
+    EXPECT_EQ(values[0].at("outcome"), "ok");
+    EXPECT_EQ(values[0].at("location"), "shanghai-1");
+    EXPECT_EQ(values[1].at("outcome"), "failed");
+    EXPECT_EQ(values[1].at("controls").at(0).at("name"), "scripted") << "controls are played at once";
+}
+
+/// Durations are measured, so they are set to one here.
+std::string timeless(const std::string& text) {
+    return std::regex_replace(text, std::regex(R"(=\d+\.\d+s)"), "=1s");
+}
+
+TEST_F(ProbeNow, NagiosWordForWord) {
+    add("a", {succeeds()});
+    add("b", {succeeds()});
+    EXPECT_EQ(run({.all = true, .output = Output::nagios}), 0);
+    EXPECT_EQ(timeless(out.str()), "LIVECANARY OK - 2 probes ok | 'a'=1s 'b'=1s\n");
+    add("c", {fails()}, "warning");
+    EXPECT_EQ(run({.all = true, .output = Output::nagios}), 1);
+    EXPECT_EQ(timeless(out.str()),
+              "LIVECANARY WARNING - c: publish: refused (Connection refused) | 'a'=1s 'b'=1s 'c'=1s\n"
+              "c: publish: refused (Connection refused)\n");
+    add("d", {fails(asio::error::eof, tcp)});
+    add("e", {is_unsure()});
+    EXPECT_EQ(run({.all = true, .output = Output::nagios}), 2);
+    EXPECT_EQ(timeless(out.str()),
+              "LIVECANARY CRITICAL - d: tcp: closed (End of file) | 'a'=1s 'b'=1s 'c'=1s 'd'=1s 'e'=1s\n"
+              "c: publish: refused (Connection refused)\n"
+              "d: tcp: closed (End of file)\n"
+              "e: the clock is unsafe\n");
+    EXPECT_EQ(run({.names = {"e"}, .output = Output::nagios}), 3);
+    EXPECT_EQ(timeless(out.str()), "LIVECANARY UNKNOWN - e: the clock is unsafe | 'e'=1s\ne: the clock is unsafe\n");
+    EXPECT_EQ(run({.names = {"a"}, .output = Output::nagios}), 0);
+    EXPECT_EQ(timeless(out.str()), "LIVECANARY OK - 1 probe ok | 'a'=1s\n");
+}
+
+TEST_F(ProbeNow, NagiosTextHoldsNoBar) {
+    add("a", {after([](ProbeRun& r) { r.inconclusive("this | that"); }, succeeds())});
+    run({.all = true, .output = Output::nagios});
+    EXPECT_EQ(timeless(out.str()), "LIVECANARY UNKNOWN - a: this / that | 'a'=1s\na: this / that\n");
+}
+
+TEST_F(ProbeNow, ShowsEachPhaseAsItHappens) {
+    add("a", {after([](ProbeRun& r) { r.enter(dns); }, fails())});
+    run({.all = true, .live = true});
+    const auto text = out.str();
+    EXPECT_TRUE(text.starts_with("a → a script\n  ...  dns\r  ok   dns")) << text;
+    EXPECT_NE(text.find("\n  ...  publish\r  FAIL publish"), std::string::npos) << text;
+    EXPECT_LT(text.find("FAIL publish"), text.find("a (scripted) a script\n")) << "then the result";
+}
+
+TEST_F(ProbeNow, AsksTheAnchorsToo) {
+    asio::io_context io;
+    asio::ip::tcp::acceptor closed(io, {asio::ip::address_v4::loopback(), 0});
+    const auto port = std::to_string(closed.local_endpoint().port());
+    closed.close();
+    settings.anchors = {"http://127.0.0.1:" + port + "/"};
+    auto& probe = add("a", {fails(asio::error::host_unreachable, tcp)});
+    EXPECT_EQ(run({.all = true}), 3);
+    EXPECT_NE(out.str().find("the anchors fail too: http://127.0.0.1:" + port + "/: Connection refused"),
+              std::string::npos)
+        << out.str();
+    EXPECT_EQ(probe.experiments, 0) << "nothing is proven, so nothing is to be told apart";
+}
+
+TEST_F(ProbeNow, AnInterruptCutsTheRunAndIsNoResult) {
+    bool cleaned_up = false;
+    auto& first = add("a", {after([](ProbeRun&) { std::raise(SIGINT); }, hangs(cleaned_up))});
+    auto& second = add("b", {succeeds()});
+    EXPECT_EQ(run({.all = true, .output = Output::json}), 4);
+    EXPECT_EQ(first.ended, 1);
+    EXPECT_TRUE(cleaned_up);
+    EXPECT_EQ(second.started, 0);
+    EXPECT_EQ(out.str(), "");
+    EXPECT_EQ(err.str(), "livecanary: interrupted\n");
+}
+
+asio::awaitable<RunResult> look_up(ProbeRun& run) {
+    run.enter(dns);
+    const auto found = co_await run.env().dns->resolve("silent.test", 80, run.started() + 20ms);
+    co_return run.fail(found.error());
+}
+
+TEST_F(ProbeNow, DoesNotWaitForALookupItLeftBehind) {
+    asio::io_context io;
+    livecanary::test::NameServer silent(io);
+    silent.set("silent.test", {.how = livecanary::test::DnsReply::How::never});
+    settings.dns_servers = {silent.address()};
+    auto& probe = add("a", {look_up});
+    EXPECT_EQ(run({.all = true}), 1);
+    EXPECT_EQ(probe.judged.front().reason(), Reason::timeout);
+    io.poll();
+    EXPECT_EQ(silent.questions(), 2) << "for A and for AAAA; c-ares asks again two seconds later";
+}
+
+}  // namespace
+}  // namespace livecanary::daemon

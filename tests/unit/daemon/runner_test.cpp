@@ -1,0 +1,337 @@
+#include "daemon/runner.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "tests/support/scripted_peer.hpp"
+#include "tests/unit/daemon/scripted_probe.hpp"
+
+namespace livecanary::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+using livecanary::test::ClosedPort;
+using livecanary::test::Gate;
+using livecanary::test::run_until;
+using livecanary::test::ScriptedPeer;
+using livecanary::test::stays_silent;
+using namespace test;
+
+/// A daemon without its App: a loop, and what runners share.
+class RunnerTest : public testing::Test {
+protected:
+    RunnerTest() {
+        shared.executor = io.get_executor();
+        shared.dns = std::make_shared<net::Resolver>(io.get_executor());
+        shared.anchors = std::make_shared<Anchors>(std::vector<std::string>{});
+        shared.seed = [this] { return ++seeds; };
+        shared.now = [this] { return Clock::now() + shift; };
+        shared.wall = [this] { return std::chrono::system_clock::now() + shift; };
+    }
+    ~RunnerTest() override {
+        for (auto& one : running) stop(one);
+    }
+
+    /// Lives as long as the runners do.
+    ScriptedProbe& scripted(std::deque<Step> script) { return probes.emplace_back(std::move(script)); }
+
+    struct Running {
+        std::unique_ptr<Runner> runner;
+        bool ended = false;
+    };
+    Running& start(ProbeSettings settings) {
+        auto& one = running.emplace_back();
+        one.runner = std::make_unique<Runner>(std::make_shared<const ProbeSettings>(std::move(settings)), shared);
+        one.runner->start([&one] { one.ended = true; });
+        return one;
+    }
+    void stop(Running& one) {
+        if (one.ended) return;
+        one.runner->stop();
+        run_until(io, [&] { return one.ended; });
+    }
+    double series(const Running& one, const std::string& name, const std::string& label = "") const {
+        Families families;
+        one.runner->collect(families, Clock::now());
+        return test::series(families.take(), "livecanary_probe_" + name, label);
+    }
+    void run_until_series(const Running& one, const std::string& name, double at_least, const std::string& label = "") {
+        run_until(io, [&] { return series(one, name, label) >= at_least; });
+    }
+    void use_anchor(const asio::ip::tcp::endpoint& at) {
+        shared.anchors = std::make_shared<Anchors>(
+            std::vector{"http://127.0.0.1:" + std::to_string(at.port()) + "/"});
+    }
+
+    asio::io_context io{};
+    Clock::duration shift{};  // of both clocks against the real ones
+    std::uint64_t seeds = 0;
+    Shared shared{};
+    Gate gate{io};
+    std::list<ScriptedProbe> probes{};
+    std::list<Running> running{};
+};
+
+TEST_F(RunnerTest, RunsAndRunsAgain) {
+    auto& probe = scripted({succeeds()});
+    auto& one = start(probe.settings());
+    EXPECT_EQ(series(one, "runs_total"), 0) << "there from the start";
+    EXPECT_EQ(series(one, "success"), -1) << "nothing is known yet";
+    EXPECT_TRUE(one.runner->status(Clock::now()).outcome.empty());
+    run_until_series(one, "runs_total", 3);
+    EXPECT_EQ(series(one, "success"), 1);
+    EXPECT_EQ(series(one, "failures_total"), 0);
+    EXPECT_EQ(series(one, "duration_seconds"), 3);
+    const auto status = one.runner->status(Clock::now());
+    EXPECT_EQ(status.outcome, "ok");
+    EXPECT_EQ(status.name, "p");
+    EXPECT_EQ(status.kind, "scripted");
+    EXPECT_LE(status.until_next, 20ms);
+    EXPECT_EQ(shared.in_flight, 0U);
+}
+
+TEST_F(RunnerTest, AFailureIsCountedAndShown) {
+    auto& probe = scripted({fails()});
+    auto& one = start(probe.settings());
+    run_until_series(one, "failures_total", 3);
+    EXPECT_EQ(series(one, "success"), 0);
+    EXPECT_EQ(series(one, "failing", "publish"), 1);
+    EXPECT_EQ(series(one, "failing", "refused"), 1);
+    EXPECT_EQ(series(one, "alerting"), 1);
+    EXPECT_EQ(series(one, "consecutive_failures"), 3);
+    const auto status = one.runner->status(Clock::now());
+    EXPECT_EQ(status.outcome, "failed");
+    EXPECT_EQ(status.phase, "publish");
+    EXPECT_EQ(status.reason, "refused");
+    EXPECT_EQ(status.sentence, "publish: refused (Connection refused)");
+    EXPECT_TRUE(status.alerting);
+}
+
+TEST_F(RunnerTest, RunsNeverOverlapAndTheSkippedAreCounted) {
+    auto& probe = scripted({waits_for(gate), succeeds()});
+    auto& one = start(probe.settings(5ms));
+    run_until(io, [&] { return probe.started == 1; });
+    // The run lasts three intervals at least.
+    asio::steady_timer later(io, 20ms);
+    later.async_wait([&](error_code) { gate.open(); });
+    run_until(io, [&] { return probe.started == 3; });
+    EXPECT_GE(series(one, "skipped_total", "overlap"), 3);
+    EXPECT_EQ(series(one, "skipped_total", "admission"), 0);
+    EXPECT_EQ(probe.most_at_once, 1);
+}
+
+TEST_F(RunnerTest, NoMoreRunsAtOnceThanAdmitted) {
+    shared.max_concurrent = 1;
+    auto& first = scripted({waits_for(gate), succeeds()});
+    auto& second = scripted({succeeds()});
+    start(first.settings());
+    run_until(io, [&] { return first.started == 1; });
+    EXPECT_EQ(shared.in_flight, 1U);
+    auto& other = start(second.settings());
+    run_until_series(other, "skipped_total", 2, "admission");
+    EXPECT_EQ(second.started, 0);
+    EXPECT_EQ(series(other, "runs_total"), 0);
+    gate.open();
+    run_until_series(other, "runs_total", 1);
+}
+
+TEST_F(RunnerTest, AFirstFailureIsConfirmedByAnExtraRun) {
+    // Fails each other run, so that each failure is a first one.
+    std::deque<Step> script;
+    for (int i = 0; i < 100; ++i) script.insert(script.end(), {fails(), succeeds()});
+    auto& probe = scripted(std::move(script));
+    auto& one = start(probe.settings(60ms));
+    run_until_series(one, "confirmations_total", 1);
+    EXPECT_EQ(series(one, "runs_total"), probe.ended) << "it is a run as any other";
+}
+
+TEST_F(RunnerTest, ATimeoutIsNotConfirmed) {
+    std::deque<Step> script;
+    for (int i = 0; i < 3; ++i) script.insert(script.end(), {fails(asio::error::timed_out), succeeds()});
+    auto& probe = scripted(std::move(script));
+    auto& one = start(probe.settings(40ms));
+    run_until_series(one, "runs_total", 6);
+    EXPECT_EQ(series(one, "failures_total"), 3);
+    EXPECT_EQ(series(one, "confirmations_total"), 0);
+}
+
+TEST_F(RunnerTest, NothingIsLeftToConfirmWhenOneFailureAlerts) {
+    std::deque<Step> script;
+    for (int i = 0; i < 3; ++i) script.insert(script.end(), {fails(), succeeds()});
+    auto& probe = scripted(std::move(script));
+    auto settings = probe.settings(40ms);
+    settings.fail_after = settings.recover_after = 1;
+    auto& one = start(std::move(settings));
+    run_until_series(one, "runs_total", 6);
+    EXPECT_EQ(series(one, "confirmations_total"), 0);
+    EXPECT_EQ(probe.experiments, 1);
+}
+
+TEST_F(RunnerTest, ControlsArePlayedOnceAnIncidentAndServeOnlyTheSameFailure) {
+    const auto closed = asio::error::eof;
+    auto& probe = scripted({fails(closed, publish, "A"), fails(closed, publish, "A"), fails(closed, publish, "B"),
+                         fails(closed, publish, "A"), fails(closed, media, "A"), fails(asio::error::timed_out, publish, "A"),
+                         fails(closed, publish, "A"), succeeds()});
+    auto& one = start(probe.settings());
+    run_until(io, [&] { return probe.judged.size() == 7; });
+    std::vector<std::size_t> controls;
+    for (const auto& run : probe.judged) controls.push_back(run.controls.size());
+    // None for the first failure, which may be a hiccup.
+    EXPECT_EQ(controls, (std::vector<std::size_t>{0, 1, 0, 1, 0, 0, 1}));
+    EXPECT_EQ(probe.experiments, 1);
+    EXPECT_EQ(series(one, "alerting"), 1);
+}
+
+TEST_F(RunnerTest, ControlsOfTheNextIncidentWaitForTheirGap) {
+    auto& probe = scripted({fails(), fails(), succeeds(), fails(), fails(), after([&](ProbeRun&) { shift += 61s; }, fails())});
+    // The jump is undone once the run is over, else the next slot would be a minute away.
+    probe.on_judged = [&] { shift = 0s; };
+    auto settings = probe.settings();
+    settings.recover_after = 1;
+    start(std::move(settings));
+    run_until(io, [&] { return probe.judged.size() == 4; });
+    EXPECT_EQ(probe.experiments, 1);
+    EXPECT_TRUE(probe.judged.back().controls.empty()) << "those of the last incident say nothing about this one";
+    run_until(io, [&] { return probe.judged.size() == 5; });
+    EXPECT_EQ(probe.experiments, 2);
+    EXPECT_EQ(probe.judged.back().controls.size(), 1U);
+}
+
+TEST_F(RunnerTest, ARunThatIsCutCleansUpAndHasNoResult) {
+    bool cleaned_up = false;
+    auto& probe = scripted({hangs(cleaned_up)});
+    auto& one = start(probe.settings());
+    run_until(io, [&] { return probe.started == 1; });
+    EXPECT_EQ(shared.in_flight, 1U);
+    stop(one);
+    EXPECT_TRUE(cleaned_up);
+    EXPECT_EQ(shared.in_flight, 0U);
+    EXPECT_EQ(series(one, "runs_total"), 0);
+    EXPECT_EQ(series(one, "inconclusive_total"), 0);
+    EXPECT_TRUE(probe.judged.empty());
+    EXPECT_TRUE(one.runner->status(Clock::now()).outcome.empty());
+}
+
+TEST_F(RunnerTest, StopEndsTheWaitForTheNextRun) {
+    auto& probe = scripted({succeeds()});
+    auto& one = start(probe.settings(24h));
+    io.poll();
+    stop(one);
+    EXPECT_EQ(probe.started, 0);
+}
+
+TEST_F(RunnerTest, StopBeforeTheFirstStep) {
+    auto& probe = scripted({succeeds()});
+    auto& one = start(probe.settings());
+    stop(one);
+    EXPECT_EQ(probe.started, 0);
+}
+
+TEST_F(RunnerTest, WhenTheAnchorsFailTooItIsUs) {
+    ClosedPort anchor(io);
+    use_anchor(anchor.endpoint());
+    auto& probe = scripted({fails(asio::error::host_unreachable, tcp)});
+    auto& one = start(probe.settings());
+    run_until_series(one, "inconclusive_total", 1);
+    EXPECT_EQ(series(one, "failures_total"), 0);
+    EXPECT_EQ(series(one, "alerting"), 0);
+    const auto sentence = one.runner->status(Clock::now()).sentence;
+    EXPECT_TRUE(sentence.starts_with("the anchors fail too: http://127.0.0.1:")) << sentence;
+}
+
+TEST_F(RunnerTest, WhenAnAnchorAnswersItIsTheTarget) {
+    ScriptedPeer anchor(io, stays_silent);
+    use_anchor(anchor.endpoint());
+    auto& probe = scripted({fails(asio::error::host_unreachable, tcp)});
+    auto& one = start(probe.settings());
+    run_until_series(one, "failures_total", 1);
+    ASSERT_EQ(probe.judged.front().controls.size(), 1U);
+    EXPECT_EQ(probe.judged.front().controls.front().name, "anchors");
+    EXPECT_EQ(probe.judged.front().controls.front().outcome, ControlOutcome::passed);
+}
+
+TEST_F(RunnerTest, AnchorsAreNotAskedOnceTheTargetWasReached) {
+    ClosedPort anchor(io);
+    use_anchor(anchor.endpoint());
+    auto& probe = scripted({fails(asio::error::eof, publish)});
+    auto& one = start(probe.settings());
+    run_until_series(one, "failures_total", 1);
+    EXPECT_EQ(series(one, "inconclusive_total"), 0);
+}
+
+TEST_F(RunnerTest, AStopWhileAnchorsAreAskedPlaysNoControls) {
+    livecanary::test::FullPort anchor(io);
+    use_anchor(anchor.endpoint());
+    auto& probe = scripted({fails(asio::error::host_unreachable, tcp)});
+    auto settings = probe.settings();
+    settings.fail_after = 1;
+    auto& one = start(std::move(settings));
+    run_until(io, [&] { return probe.ended == 1; });
+    io.poll();
+    stop(one);
+    EXPECT_EQ(probe.experiments, 0);
+    EXPECT_EQ(series(one, "runs_total"), 0);
+}
+
+TEST_F(RunnerTest, AReloadBringsAnotherResolverButNotUnderARun) {
+    std::vector<net::Resolver*> seen;
+    const auto look = [&](ProbeRun& run) { seen.push_back(run.env().dns); };
+    auto& probe = scripted({after(look, waits_for(gate)), after(look, succeeds())});
+    start(probe.settings());
+    run_until(io, [&] { return probe.started == 1; });
+    const std::weak_ptr<net::Resolver> old = shared.dns;
+    shared.dns = std::make_shared<net::Resolver>(io.get_executor());
+    EXPECT_FALSE(old.expired()) << "the run under way uses it";
+    gate.open();
+    run_until(io, [&] { return probe.ended == 2; });
+    EXPECT_EQ(seen.back(), shared.dns.get());
+    EXPECT_TRUE(old.expired());
+}
+
+TEST_F(RunnerTest, AThrowingProbeGoesOn) {
+    auto& probe = scripted({throws("a bug"), succeeds()});
+    auto& one = start(probe.settings());
+    run_until_series(one, "runs_total", 2);
+    EXPECT_EQ(series(one, "inconclusive_total"), 1);
+    EXPECT_EQ(series(one, "success"), 1);
+}
+
+TEST_F(RunnerTest, SaysWhenItStandsStill) {
+    auto& probe = scripted({waits_for(gate)});
+    auto settings = probe.settings();
+    settings.timeout = 1s;
+    auto& one = start(std::move(settings));
+    EXPECT_EQ(one.runner->standing_still(Clock::now() + 24h), "") << "it has not begun";
+    io.poll();
+    const auto now = Clock::now();
+    EXPECT_EQ(one.runner->standing_still(now), "");
+    EXPECT_TRUE(one.runner->standing_still(now + 1min).starts_with("probe p should have started "));
+    run_until(io, [&] { return probe.started == 1; });
+    EXPECT_EQ(one.runner->standing_still(Clock::now() + 12s), "") << "a run, its controls and its end may take a while";
+    EXPECT_TRUE(one.runner->standing_still(Clock::now() + 14s).starts_with("probe p should have ended "));
+    gate.open();
+}
+
+TEST_F(RunnerTest, EachProbeHasRandomnessOfItsOwn) {
+    std::vector<std::uint64_t> numbers;
+    const auto draw = [&](ProbeRun& run) { numbers.push_back(run.env().random()); };
+    auto& first = scripted({after(draw, succeeds())});
+    auto& second = scripted({after(draw, succeeds())});
+    auto& one = start(first.settings());
+    run_until_series(one, "runs_total", 1);
+    stop(one);
+    auto& other = start(second.settings());
+    run_until_series(other, "runs_total", 1);
+    ASSERT_EQ(numbers.size(), 2U);
+    EXPECT_NE(numbers[0], numbers[1]);
+}
+
+}  // namespace
+}  // namespace livecanary::daemon
