@@ -42,6 +42,7 @@ asio::awaitable<error_code> reach(const std::string& url, Env& env, Clock::time_
 
 asio::awaitable<std::optional<Control>> Anchors::ask(Env& env) {
     if (urls_.empty()) co_return std::nullopt;
+    co_await asio::this_coro::throw_if_cancelled(false);
     while (asking_) {
         co_await asking_->async_wait(net::no_throw);
         if (co_await cancelled()) co_return std::nullopt;

@@ -29,6 +29,7 @@
 #include "daemon/sd_notify.hpp"
 #include "daemon/version.hpp"
 #include "daemon/web.hpp"
+#include "probes/net/connection.hpp"
 
 namespace livecanary::daemon {
 
@@ -252,6 +253,14 @@ asio::awaitable<std::vector<prometheus::MetricFamily>> App::metrics() {
             at->second->collect(families, Clock::now());
         if (++done % probes_between_yields == 0) co_await asio::post(io_, asio::use_awaitable);
     }
+    std::size_t pending = 0;
+    std::size_t firing = 0;
+    for (const auto& [name, runner] : runners_) {
+        const Standing& standing = runner->standing();
+        firing += standing.alerting ? 1 : 0;
+        pending += standing.known && !standing.ok && !standing.alerting ? 1 : 0;
+    }
+    shared_.metrics.alerts(pending, firing);
     shared_.metrics.collect(families);
     co_return families.take();
 }
@@ -365,6 +374,9 @@ int App::run() {
         log::info("listening",
                   {{"address", endpoint.address().to_string()}, {"port", std::to_string(endpoint.port())}});
     listen_to_signals();
+    // Reading the system's trust takes tens of milliseconds: now, not in the first run that needs it.
+    if (const auto code = net::load_trust(io_.get_executor()))
+        log::warn("the system's trusted certificates cannot be read", {{"error", code.message()}});
     shared_.metrics.reloaded(true, std::chrono::system_clock::now());
     adopt(std::move(settings_));
     auto seen = [this](Clock::duration lag) { shared_.metrics.loop_lag(lag); };

@@ -76,6 +76,9 @@ constexpr Metric scheduler_lateness{"livecanary_scheduler_lateness_seconds",
 constexpr Metric event_loop_lag{"livecanary_event_loop_lag_seconds",
                                 "How long the probe loop kept a handler that was due waiting.",
                                 MetricType::Histogram};
+constexpr Metric alerts_by_state{"livecanary_alerts",
+                                 "Probes that fail: pending until fail_after failures in a row, then firing.",
+                                 MetricType::Gauge};
 constexpr Metric clock_offset{"livecanary_clock_offset_seconds",
                               "Offset of the system clock as the kernel estimates it.", MetricType::Gauge};
 constexpr Metric clock_synchronized{"livecanary_clock_synchronized",
@@ -413,6 +416,8 @@ public:
         add(into, scheduler_lateness, lateness.Collect(), {});
         add(into, event_loop_lag, lag.Collect(), {});
         add(into, in_flight, runs.Collect(), {});
+        add(into, alerts_by_state, gauge(static_cast<double>(pending)), {{"state", "pending"}});
+        add(into, alerts_by_state, gauge(static_cast<double>(firing)), {{"state", "firing"}});
         if (offset) add(into, clock_offset, gauge(*offset), {});
         if (synchronized) add(into, clock_synchronized, gauge(*synchronized ? 1 : 0), {});
         if (reload_ok) add(into, reload_successful, gauge(*reload_ok ? 1 : 0), {});
@@ -426,6 +431,8 @@ public:
     prometheus::Histogram lateness{bounds_of(lateness_bounds)};
     prometheus::Histogram lag{bounds_of(lateness_bounds)};
     prometheus::Gauge runs{};
+    std::size_t pending = 0;
+    std::size_t firing = 0;
     std::optional<double> offset{};  // seconds
     std::optional<bool> synchronized{};
     std::optional<bool> reload_ok{};
@@ -444,6 +451,11 @@ void DaemonMetrics::reloaded(bool ok, WallTime at) {
 }
 
 void DaemonMetrics::runs_in_flight(std::size_t count) { impl_->runs.Set(static_cast<double>(count)); }
+
+void DaemonMetrics::alerts(std::size_t pending, std::size_t firing) {
+    impl_->pending = pending;
+    impl_->firing = firing;
+}
 
 void DaemonMetrics::clock(std::chrono::duration<double> offset, bool synchronized) {
     impl_->offset = offset.count();

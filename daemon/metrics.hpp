@@ -84,6 +84,8 @@ public:
     void loop_lag(Clock::duration lag);         ///< how long the probe loop kept a handler waiting
     void reloaded(bool ok, WallTime at);        ///< the first configuration counts as a reload too
     void runs_in_flight(std::size_t count);
+    /// Probes that fail: not yet for fail_after runs in a row, and for as many or more.
+    void alerts(std::size_t pending, std::size_t firing);
     void clock(std::chrono::duration<double> offset, bool synchronized);
 
     void collect(Families& into) const;

@@ -14,6 +14,7 @@
 #include "daemon/execute.hpp"
 #include "daemon/explain.hpp"
 #include "daemon/result_json.hpp"
+#include "probes/net/connection.hpp"
 #include "probes/net/resolver.hpp"
 
 namespace livecanary::daemon {
@@ -117,6 +118,8 @@ asio::awaitable<void> Session::one(Judged& judged) {
 
 std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes) {
     std::vector<Judged> all;
+    // Not within a run, which it would make late. If it fails, the run that needs it says so.
+    [[maybe_unused]] const auto trusted = net::load_trust(io_.get_executor());
     asio::signal_set signals(io_, SIGINT, SIGTERM);
     bool interrupted = false;
     asio::cancellation_signal cut;
@@ -195,7 +198,8 @@ int nagios(std::ostream& out, const std::vector<Judged>& all, const std::string&
     std::ranges::replace(worst, '|', '/');
     std::ranges::replace(details, '|', '/');
     out << "LIVECANARY " << words[state] << " - "
-        << (state == 0 ? std::to_string(all.size()) + (all.size() == 1 ? " probe ok" : " probes ok") : worst) << " |" << performance << '\n'
+        << (state == 0 ? std::to_string(all.size()) + (all.size() == 1 ? " probe ok" : " probes ok") : worst)
+        << " |" << performance << '\n'
         << details;
     return state;
 }

@@ -49,6 +49,7 @@ public:
 
     void collect(Families& into, Clock::time_point now) const { metrics_.collect(into, now, shared_.wall()); }
     ProbeStatus status(Clock::time_point now) const;
+    const Standing& standing() const noexcept { return incidents_.standing(); }
     /// Why the loop stands: its slot or its run's deadline is long past. Empty if it does not.
     std::string standing_still(Clock::time_point now) const;
 

@@ -286,7 +286,8 @@ private:
                       R"(expected a URL such as "http://127.0.0.1:9093", without a password)");
             in->one_of("lang", settings_->lang, languages);
             if (!settings_->alertmanagers.empty())
-                in->warning("alertmanagers", "this version does not deliver alerts by itself; use the rules for Prometheus");
+                in->warning("alertmanagers",
+                            "this version does not deliver alerts by itself; use the rules for Prometheus");
             in->unread();
         }
         if (auto in = root.table("defaults")) {

@@ -248,7 +248,6 @@ asio::awaitable<Moved> Connection::Impl::read_some(Self self, std::span<std::uin
     for (;;) {
         std::size_t size = 0;
         const error_code code = session->read(buffer, size);
-        if (!self->sending_) self->flush_now(*session);  // the answer to a key update
         if (code != needs_input) co_return Moved{code, size, Clock::now()};
         const error_code received = co_await receive(self, session, deadline);
         if (received) co_return Moved{received, 0, Clock::now()};

@@ -43,14 +43,11 @@ constexpr std::array phases{connecting, first_byte, body};
 
 // The error is a scheduling delay: 0.1 ms is a good machine, 250 ms makes runs inconclusive.
 constexpr std::array<double, 9> buckets{0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1};
-constexpr std::array<std::string_view, 2> timed_phases{"first_byte", "body"};
 constexpr Value error_seconds{
     .metric = "livecanary_reference_error_seconds",
     .help = "Measured minus true duration of a phase whose duration is known: the daemon's own timing error.",
     .type = ValueType::histogram,
-    .buckets = buckets,
-    .label = "phase",
-    .label_values = timed_phases};
+    .buckets = buckets};
 constexpr std::array values{error_seconds};
 
 /// What the server waits before each of its two bytes.
@@ -58,7 +55,8 @@ constexpr std::array<Clock::duration, 2> delays{20ms, 30ms};
 
 /// The loopback end of one run: accepts once, waits, answers, waits, answers.
 struct Server {
-    explicit Server(const asio::any_io_executor& executor) : acceptor(executor), timer(executor), socket(executor) {}
+    explicit Server(const asio::any_io_executor& executor)
+        : acceptor(executor), timer(executor), socket(executor) {}
     tcp::acceptor acceptor;
     asio::steady_timer timer;
     tcp::socket socket;
@@ -97,7 +95,7 @@ asio::awaitable<void> measure(const tcp::endpoint& where, net::Connection& conne
         // Taken when the coroutine goes on, as every probe does it: the loop's lateness is part of the error.
         const auto now = run.env().now();
         const auto error = (now - from) - delays.at(step++);
-        run.found(error_seconds, std::max(0.0, std::chrono::duration<double>(error).count()), phase.name);
+        run.found(error_seconds, std::max(0.0, std::chrono::duration<double>(error).count()));
         from = now;
     }
 }
@@ -135,7 +133,8 @@ asio::awaitable<RunResult> probe(ProbeRun& run) {
 Diagnosis diagnose(const RunResult&) { return {}; }
 
 Probe make(config::Reader&) {
-    return {.target = "the daemon itself", .run = [](ProbeRun& run) { return probe(run); }, .diagnose = diagnose};
+    return {
+        .target = "the daemon itself", .run = [](ProbeRun& run) { return probe(run); }, .diagnose = diagnose};
 }
 
 }  // namespace

@@ -308,7 +308,9 @@ asio::awaitable<std::vector<Control>> play_controls(const Config& config, ProbeR
     } else if (phase == tcp.name) {
         co_await experiment.of_unreached();
     } else if (phase == tls.name || phase == handshake.name) {
-        if (failed.reason() != Reason::certificate) co_await experiment.of_scheme();
+        // A certificate, or the first byte of another protocol, is an answer.
+        const bool answered = failed.reason() == Reason::certificate || failed.reason() == Reason::mismatch;
+        if (!answered) co_await experiment.of_scheme();
         co_await experiment.of_address();
     } else if (phase == connect.name || phase == create_stream.name || phase == publish.name || early) {
         const auto key = config.issued ? config::Secret{} : config.push_key;

@@ -435,7 +435,15 @@ asio::awaitable<bool> open(net::Connection& connection, const Plan& plan, ProbeR
         if (!chain.empty()) run.saw("cname", chain);
         error_code is_name;
         asio::ip::make_address(plan.url.host, is_name);
-        if (is_name) run.saw("addresses", std::to_string(found->endpoints.size()));
+        if (is_name) {
+            const auto six =
+                std::ranges::count_if(found->endpoints, [](const auto& e) { return e.address().is_v6(); });
+            const auto all = static_cast<std::ptrdiff_t>(found->endpoints.size());
+            run.found(resolved_addresses, static_cast<double>(all - six), "ipv4");
+            run.found(resolved_addresses, static_cast<double>(six), "ipv6");
+            run.saw("addresses", std::to_string(all));
+            run.saw("ttl", std::to_string(found->ttl.count()) + " s");
+        }
         endpoint = found->endpoints.front();
     }
     run.enter(tcp);

@@ -39,8 +39,13 @@ inline constexpr Value server_chunk_size{"livecanary_rtmp_server_chunk_size_byte
 inline constexpr Value certificate_end{
     "livecanary_tls_certificate_not_after_timestamp_seconds",
     "When the server's certificate ends, in Unix seconds; also when it was not accepted."};
-inline constexpr std::array values{sent_bytes,    acked_bytes,       server_closes,  stall_seconds,
-                                   server_window, server_chunk_size, certificate_end};
+inline constexpr std::array<std::string_view, 2> families{"ipv4", "ipv6"};
+inline constexpr Value resolved_addresses{.metric = "livecanary_resolved_addresses",
+                                          .help = "Addresses the last run got for the target's name.",
+                                          .label = "family",
+                                          .label_values = families};
+inline constexpr std::array values{sent_bytes,    acked_bytes,       server_closes,   stall_seconds,
+                                   server_window, server_chunk_size, certificate_end, resolved_addresses};
 
 enum class PushError {
     frozen = 1,    ///< the server acknowledged before and no longer does, or takes no more bytes

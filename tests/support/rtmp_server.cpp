@@ -115,6 +115,7 @@ RtmpAnswer RtmpCloud::judge(const RtmpHeard& heard, std::chrono::sys_seconds now
     if (url->app != app) return unknown_app;
     if (auth) {
         const auto check = protocol::check_push_url(*url, main_key, backup_key, now);
+        if (time_first && check.expired()) return expired;
         if (!check.has_tx_secret || !check.secret.exact()) return wrong_secret;
         if (!check.expires || check.expired()) return expired;
     }
@@ -147,7 +148,6 @@ class ScriptedRtmpServer::Talk : public std::enable_shared_from_this<Talk> {
 public:
     Talk(const std::shared_ptr<State>& state, tcp::socket socket, RtmpHeard& heard)
         : state_(state), story_(state->story), socket_(std::move(socket)), heard_(heard) {
-        heard_.client = socket_.remote_endpoint();
         socket_.set_option(tcp::no_delay(true));
     }
 
@@ -188,7 +188,8 @@ private:
     rtmp::ChunkWriter writer_{};
     Bytes input_{};  // read and not looked at
     std::uint64_t acknowledged_ = 0;
-    bool said_last_word_ = false;
+    std::uint64_t reads_so_far_ = 0;
+    std::optional<std::uint64_t> last_word_at_{};  // reads_so_far_ then
     bool reads_ = true;
     bool held_ = false;
 };
@@ -217,7 +218,7 @@ bool ScriptedRtmpServer::Talk::end(Then then) {
         socket_.set_option(tcp::socket::linger(true, 0), ignored);
         socket_.close(ignored);
     }
-    if (then == Then::finish || then == Then::reset) said_last_word_ = true;
+    if (then == Then::finish || then == Then::reset) last_word_at_ = reads_so_far_;
     return false;
 }
 
@@ -244,6 +245,7 @@ asio::awaitable<bool> ScriptedRtmpServer::Talk::read(std::size_t at_most) {
     const auto space = std::min<std::uint64_t>({at_most, left, buffer.size()});
     const auto to = asio::buffer(buffer.data(), static_cast<std::size_t>(space));
     const auto [code, size] = co_await socket_.async_read_some(to, net::no_throw);
+    ++reads_so_far_;
     heard_.bytes += size;
     if (code) {
         heard_.ended = true;
@@ -268,8 +270,10 @@ asio::awaitable<void> ScriptedRtmpServer::Talk::talk() {
 
 asio::awaitable<bool> ScriptedRtmpServer::Talk::shake_hands() {
     constexpr std::size_t c0_c1 = 1 + rtmp::handshake_part_size;
-    while (input_.size() < c0_c1)
+    while (input_.size() < c0_c1) {
         if (!co_await read(c0_c1 - input_.size())) co_return false;
+        if (story_.looks_at_c0 && input_.front() != 3) co_return end(Then::finish);
+    }
     if (story_.greeting) {
         Bytes bytes(story_.greeting->begin(), story_.greeting->end());
         if (co_await say(std::move(bytes))) end(Then::finish);
@@ -311,6 +315,9 @@ asio::awaitable<bool> ScriptedRtmpServer::Talk::on_message(const Message& messag
             heard_.window_ack_size = static_cast<std::uint32_t>(rtmp::read_be(message.payload));
             break;
         case MessageType::user_control:
+            if (message.payload.size() == 6 && message.payload[1] == 7)
+                heard_.ping_answered =
+                    static_cast<std::uint32_t>(rtmp::read_be(std::span(message.payload).subspan(2)));
             if (story_.pongs && message.payload.size() == 6 && message.payload[1] == 6) {
                 Message pong = message;
                 pong.payload[1] = 7;
@@ -325,7 +332,7 @@ asio::awaitable<bool> ScriptedRtmpServer::Talk::on_message(const Message& messag
             [[fallthrough]];
         case MessageType::data_amf0:
             ++heard_.media_messages;
-            if (said_last_word_) ++heard_.media_after_last_word;
+            if (reads_so_far_ > last_word_at_.value_or(reads_so_far_)) ++heard_.media_after_last_word;
             if (heard_.media_messages == story_.media_before) co_return co_await give(story_.on_media);
             break;
         default:
@@ -367,7 +374,7 @@ asio::awaitable<bool> ScriptedRtmpServer::Talk::give(const RtmpAnswers& answers)
         for (const Message& message : answer.messages) {
             const auto command = rtmp::decode_command(message);
             const AmfValue* info = command ? command->info() : nullptr;
-            if (info != nullptr && info->string_at("level") == "error") said_last_word_ = true;
+            if (info != nullptr && info->string_at("level") == "error") last_word_at_ = reads_so_far_;
             writer_.write(message, bytes);
         }
         bytes.insert(bytes.end(), answer.raw.begin(), answer.raw.end());
@@ -386,7 +393,7 @@ asio::awaitable<void> ScriptedRtmpServer::Talk::read_away() {
         if (reader_.feed(std::span(buffer).first(size))) continue;
         while (const auto message = reader_.next()) {
             const bool is_media = message->type == MessageType::audio || message->type == MessageType::video;
-            if (is_media && said_last_word_) ++heard_.media_after_last_word;
+            if (is_media && last_word_at_) ++heard_.media_after_last_word;
             if (message->type != MessageType::command_amf0) continue;
             if (const auto command = rtmp::decode_command(*message)) heard_.commands.push_back(command->name);
         }

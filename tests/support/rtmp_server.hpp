@@ -24,22 +24,23 @@ namespace livecanary::test {
 
 /// What a client did on one connection.
 struct RtmpHeard {
-    std::vector<std::string> commands{};            ///< names, in order
-    double transaction = 0;                         ///< of the last one
-    std::string app{};                              ///< of connect
-    std::string tc_url{};                           ///< of connect
-    std::string publish_name{};                     ///< with its query; of publish
-    std::uint32_t window_ack_size = 0;              ///< that the client asked for; 0: it did not
-    std::uint32_t chunk_size = 128;                 ///< that the client set
-    std::vector<std::uint32_t> timestamps{};        ///< of audio and video
-    std::size_t media_messages = 0;                 ///< audio, video and metadata
-    std::size_t media_after_last_word = 0;          ///< of them, those that came after our refusal or FIN
-    std::uint64_t bytes = 0;                        ///< read, handshake included
-    std::uint64_t said = 0;                         ///< bytes written, handshake included
+    std::vector<std::string> commands{};      ///< names, in order
+    double transaction = 0;                   ///< of the last one
+    std::string app{};                        ///< of connect
+    std::string tc_url{};                     ///< of connect
+    std::string publish_name{};               ///< with its query; of publish
+    std::uint32_t window_ack_size = 0;        ///< that the client asked for; 0: it did not
+    std::uint32_t chunk_size = 128;           ///< that the client set
+    std::vector<std::uint32_t> timestamps{};  ///< of audio and video
+    std::size_t media_messages = 0;           ///< audio, video and metadata
+    std::size_t media_after_last_word =
+        0;                    ///< of them, those in a read after the one that we refused or left at
+    std::uint64_t bytes = 0;  ///< read, handshake included
+    std::uint64_t said = 0;   ///< bytes written, handshake included
     std::optional<std::uint64_t> said_at_start{};   ///< `said` once the answer to publish was written
     std::optional<std::uint64_t> bytes_at_start{};  ///< `bytes` then
-    boost::asio::ip::tcp::endpoint client{};
-    bool ended = false;  ///< the client has closed or reset the connection
+    std::uint32_t ping_answered = 0;                ///< the number of our ping that came back
+    bool ended = false;                             ///< the client has closed or reset the connection
 
     bool has(std::string_view command) const;
     bool gave_back() const { return has("FCUnpublish") && has("deleteStream"); }
@@ -91,6 +92,7 @@ struct RtmpStory {
     static constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
 
     Then on_accept = Then::go_on;
+    bool looks_at_c0 = true;  ///< leaves if it is not 3, as nginx-rtmp does; else waits for all of C1
     std::optional<std::string> greeting{};  ///< said in place of S0 S1 S2 once C0 C1 is here, then a FIN
     Then on_c0_c1 = Then::go_on;            ///< other than go_on: in place of S0 S1 S2
     bool wrong_s2 = false;
@@ -121,6 +123,7 @@ struct RtmpCloud {
     std::string app = "live";
     std::set<std::string> busy{};  ///< stream names, without query, that somebody publishes
     bool auth = true;
+    bool time_first = false;  ///< an expired URL is told whatever its key
     RtmpAnswer wrong_secret{.then = Then::finish};
     RtmpAnswer expired{.then = Then::finish};
     RtmpAnswer unknown_domain{.then = Then::finish};

@@ -25,7 +25,9 @@ protected:
         env.dns = &dns;
         env.now = [this] { return Clock::now() + shift; };
     }
-    static std::string url(const tcp::endpoint& at) { return "http://127.0.0.1:" + std::to_string(at.port()) + "/"; }
+    static std::string url(const tcp::endpoint& at) {
+        return "http://127.0.0.1:" + std::to_string(at.port()) + "/";
+    }
     Answer ask(Anchors& anchors) { return await(io, anchors.ask(env)); }
 
     asio::io_context io{};

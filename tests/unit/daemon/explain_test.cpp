@@ -41,7 +41,7 @@ RunResult run(error_code code = {}) {
     run.enter(publish);
     run.saw("status", "onStatus error NetStream.Publish.BadName");
     now += 25ms;
-    auto result = run.fail(code);
+    auto result = code ? run.fail(code) : run.ok();
     result.run_id = "00c0ffee00c0ffee";
     return result;
 }
@@ -71,13 +71,15 @@ TEST(Sentence, OfAnOkRunIsEmpty) { EXPECT_EQ(sentence(run(), {}, "en"), ""); }
 TEST(Sentence, NamesTheCause) {
     const auto failed = run(boost::asio::error::eof);
     EXPECT_EQ(sentence(failed, a_cause(), "en"), title(Cause::push_wrong_hotlink_key) + " (publish: closed)");
-    EXPECT_EQ(sentence(failed, a_cause(), "zh"), title(Cause::push_wrong_hotlink_key, Lang::zh) + " (publish: closed)");
+    EXPECT_EQ(sentence(failed, a_cause(), "zh"),
+              title(Cause::push_wrong_hotlink_key, Lang::zh) + " (publish: closed)");
 }
 
 TEST(Sentence, NamesTheClassAndTheLikeliestCandidate) {
     const auto failed = run(boost::asio::error::eof);
-    EXPECT_EQ(sentence(failed, a_class(), "en"), title(CauseClass::push_refused) + " (publish: closed); likeliest: " +
-                                                     title(Cause::push_wrong_hotlink_key));
+    EXPECT_EQ(sentence(failed, a_class(), "en"),
+              title(CauseClass::push_refused) +
+                  " (publish: closed); likeliest: " + title(Cause::push_wrong_hotlink_key));
     EXPECT_EQ(sentence(failed, a_class(), "zh"), title(CauseClass::push_refused, Lang::zh) +
                                                      " (publish: closed)；最可能：" +
                                                      title(Cause::push_wrong_hotlink_key, Lang::zh));
@@ -86,7 +88,8 @@ TEST(Sentence, NamesTheClassAndTheLikeliestCandidate) {
 }
 
 TEST(Sentence, WithoutADiagnosisSaysWhatHappened) {
-    EXPECT_EQ(sentence(run(boost::asio::error::connection_refused), {}, "en"), "publish: refused (Connection refused)");
+    EXPECT_EQ(sentence(run(boost::asio::error::connection_refused), {}, "en"),
+              "publish: refused (Connection refused)");
 }
 
 TEST(Sentence, OfAnInconclusiveRunIsWhy) {
@@ -127,23 +130,28 @@ TEST(PrintResult, OfAnOkRunIsTheWaterfall) {
 
 TEST(PrintResult, NamesCauseEvidenceControlsAndFix) {
     auto failed = run(boost::asio::error::eof);
-    failed.controls = {{.name = "backup_key", .outcome = ControlOutcome::passed, .shows = "the backup key is accepted"},
-                       {.name = "anchors", .outcome = ControlOutcome::inconclusive, .shows = "not asked"}};
+    failed.controls = {
+        {.name = "backup_key", .outcome = ControlOutcome::passed, .shows = "the backup key is accepted"},
+        {.name = "anchors", .outcome = ControlOutcome::inconclusive, .shows = "not asked"}};
     EXPECT_EQ(printed(failed, a_cause()),
               "push-main (rtmp_push) rtmp://push.example.com/live/canary\n"
               "  failed in 100 ms, run 00c0ffee00c0ffee\n"
               "  ok   dns             50.00 ms |====================                    |\n"
               "  ok   tcp             25.00 ms |                    ==========          |\n"
               "  FAIL publish         25.00 ms |                              ==========|\n"
-              "  " + title(Cause::push_wrong_hotlink_key) + " (publish: closed)\n"
-              "  cause      push_wrong_hotlink_key\n"
-              "  because    the backup key is accepted\n"
-              "  not        push_url_expired: txTime is tomorrow\n"
-              "  control    backup_key passed: the backup key is accepted\n"
-              "             anchors inconclusive: not asked\n"
-              "  evidence   publish status: onStatus error NetStream.Publish.BadName\n"
-              "  fix        " + fix(a_cause(), "en") + "\n"
-              "  runbook    livecanary causes push_wrong_hotlink_key\n");
+              "  " +
+                  title(Cause::push_wrong_hotlink_key) +
+                  " (publish: closed)\n"
+                  "  cause      push_wrong_hotlink_key\n"
+                  "  because    the backup key is accepted\n"
+                  "  not        push_url_expired: txTime is tomorrow\n"
+                  "  control    backup_key passed: the backup key is accepted\n"
+                  "             anchors inconclusive: not asked\n"
+                  "  evidence   publish status: onStatus error NetStream.Publish.BadName\n"
+                  "  fix        " +
+                  fix(a_cause(), "en") +
+                  "\n"
+                  "  runbook    livecanary causes push_wrong_hotlink_key\n");
 }
 
 TEST(PrintResult, NamesTheClassAndItsCandidates) {

@@ -7,7 +7,8 @@
 namespace livecanary::daemon {
 namespace {
 
-/// A row of outcomes: o(k), f(ailed), i(nconclusive). And what each step is expected to say, letter by letter:
+/// A row of outcomes: o(k), f(ailed), i(nconclusive). And what each step is expected to say, letter by
+/// letter:
 /// '.' nothing, 'b' an incident began, 'c' it is confirmed, 'B' both, 'e' it ended.
 struct Case {
     const char* name;

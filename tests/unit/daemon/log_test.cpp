@@ -33,17 +33,36 @@ TEST_P(LogLine, WordForWord) {
 
 const Case cases[] = {
     {"one_word", "started", {}, R"(level=info msg=started)", R"("level":"info","msg":"started"})"},
-    {"words", "probe failed", {}, R"(level=info msg="probe failed")", R"("level":"info","msg":"probe failed"})"},
+    {"words",
+     "probe failed",
+     {},
+     R"(level=info msg="probe failed")",
+     R"("level":"info","msg":"probe failed"})"},
     {"fields_in_their_order",
      "probe failed",
      {{"probe", "push-main"}, {"kind", "rtmp_push"}, {"phase", "publish"}},
      R"(level=info msg="probe failed" probe=push-main kind=rtmp_push phase=publish)",
      R"("level":"info","msg":"probe failed","probe":"push-main","kind":"rtmp_push","phase":"publish"})"},
-    {"nothing", "x", {{"cause", ""}}, R"(level=info msg=x cause="")", R"("level":"info","msg":"x","cause":""})"},
-    {"a_sign_of_logfmt", "x", {{"a", "b=c"}}, R"(level=info msg=x a="b=c")", R"("level":"info","msg":"x","a":"b=c"})"},
-    {"quotes", "x", {{"a", R"(say "no")"}}, R"(level=info msg=x a="say \"no\"")",
+    {"nothing",
+     "x",
+     {{"cause", ""}},
+     R"(level=info msg=x cause="")",
+     R"("level":"info","msg":"x","cause":""})"},
+    {"a_sign_of_logfmt",
+     "x",
+     {{"a", "b=c"}},
+     R"(level=info msg=x a="b=c")",
+     R"("level":"info","msg":"x","a":"b=c"})"},
+    {"quotes",
+     "x",
+     {{"a", R"(say "no")"}},
+     R"(level=info msg=x a="say \"no\"")",
      R"("level":"info","msg":"x","a":"say \"no\""})"},
-    {"backslash", "x", {{"a", R"(c:\d)"}}, R"(level=info msg=x a="c:\\d")", R"("level":"info","msg":"x","a":"c:\\d"})"},
+    {"backslash",
+     "x",
+     {{"a", R"(c:\d)"}},
+     R"(level=info msg=x a="c:\\d")",
+     R"("level":"info","msg":"x","a":"c:\\d"})"},
     {"a_forged_line",
      "x",
      {{"a", "b\nlevel=error msg=forged"}},
@@ -54,13 +73,16 @@ const Case cases[] = {
      {{"a", std::string("\x1b[2J\r\t\0\x01", 8)}},
      R"(level=info msg=x a="\u001b[2J\r\t\u0000\u0001")",
      R"("level":"info","msg":"x","a":"\u001b[2J\r\t\u0000\u0001"})"},
-    {"chinese", "x", {{"a", "推流鉴权密钥"}}, R"(level=info msg=x a="推流鉴权密钥")",
+    {"chinese",
+     "x",
+     {{"a", "推流鉴权密钥"}},
+     R"(level=info msg=x a="推流鉴权密钥")",
      R"("level":"info","msg":"x","a":"推流鉴权密钥"})"},
 };
 INSTANTIATE_TEST_SUITE_P(, LogLine, testing::ValuesIn(cases),
                          [](const auto& row) { return std::string(row.param.name); });
 
-TEST(LogLine, NamesEachLevel) {
+TEST(LogLevel, IsNamed) {
     EXPECT_EQ(line(Format::logfmt, Level::debug, "x", {}), "level=debug msg=x");
     EXPECT_EQ(line(Format::logfmt, Level::warn, "x", {}), "level=warn msg=x");
     EXPECT_EQ(line(Format::json, Level::error, "x", {}), R"("level":"error","msg":"x"})");
@@ -81,7 +103,8 @@ TEST(Log, WritesLinesWithTheirTimeInUtc) {
     const auto lines = logged(Level::info, Format::logfmt, [] { info("started", {{"probes", "3"}}); });
     ASSERT_EQ(lines.size(), 1U);
     EXPECT_TRUE(std::regex_match(
-        lines[0], std::regex(R"(time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=info msg=started probes=3)")))
+        lines[0],
+        std::regex(R"(time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=info msg=started probes=3)")))
         << lines[0];
 }
 
@@ -94,7 +117,8 @@ TEST(Log, WritesJson) {
     const auto value = boost::json::parse(lines[1]);
     EXPECT_EQ(value.at("level"), "warn");
     EXPECT_EQ(value.at("why"), "{fmt} %v \"x\"") << "nothing in it is a format";
-    EXPECT_EQ(std::string(value.at("time").as_string()).size(), std::string("2026-01-01T00:00:00.000Z").size());
+    EXPECT_EQ(std::string(value.at("time").as_string()).size(),
+              std::string("2026-01-01T00:00:00.000Z").size());
 }
 
 TEST(Log, LeavesOutWhatIsBelowItsLevel) {

@@ -21,7 +21,8 @@ constexpr Clock::time_point t0{100h};
 
 /// Ticks in good time from `from` until `until`.
 void run_well(LagRecord& record, Clock::time_point from, Clock::time_point until) {
-    for (auto due = from + LagRecord::period; due <= until; due += LagRecord::period) record.tick(due, due + 100us);
+    for (auto due = from + LagRecord::period; due <= until; due += LagRecord::period)
+        record.tick(due, due + 100us);
 }
 
 TEST(LagRecord, NothingSeenIsNoLag) {

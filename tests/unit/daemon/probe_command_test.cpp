@@ -26,7 +26,8 @@ using Output = ProbeCommand::Output;
 /// A configuration of scripted probes, and the verb run on it.
 class ProbeNow : public testing::Test {
 protected:
-    ScriptedProbe& add(const std::string& name, std::deque<Step> script, const std::string& severity = "critical") {
+    ScriptedProbe& add(const std::string& name, std::deque<Step> script,
+                       const std::string& severity = "critical") {
         auto& probe = scripts.emplace_back(std::move(script));
         auto one = probe.settings();
         one.name = name;
@@ -137,7 +138,8 @@ TEST_F(ProbeNow, NagiosWordForWord) {
               "d: tcp: closed (End of file)\n"
               "e: the clock is unsafe\n");
     EXPECT_EQ(run({.names = {"e"}, .output = Output::nagios}), 3);
-    EXPECT_EQ(timeless(out.str()), "LIVECANARY UNKNOWN - e: the clock is unsafe | 'e'=1s\ne: the clock is unsafe\n");
+    EXPECT_EQ(timeless(out.str()),
+              "LIVECANARY UNKNOWN - e: the clock is unsafe | 'e'=1s\ne: the clock is unsafe\n");
     EXPECT_EQ(run({.names = {"a"}, .output = Output::nagios}), 0);
     EXPECT_EQ(timeless(out.str()), "LIVECANARY OK - 1 probe ok | 'a'=1s\n");
 }

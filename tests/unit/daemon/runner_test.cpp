@@ -5,6 +5,7 @@
 #include <deque>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,11 @@ protected:
         shared.dns = std::make_shared<net::Resolver>(io.get_executor());
         shared.anchors = std::make_shared<Anchors>(std::vector<std::string>{});
         shared.seed = [this] { return ++seeds; };
-        shared.now = [this] { return Clock::now() + shift; };
+        shared.now = [this] {
+            const auto now = Clock::now() + shift;
+            if (!first_asked) first_asked = now;
+            return now;
+        };
         shared.wall = [this] { return std::chrono::system_clock::now() + shift; };
     }
     ~RunnerTest() override {
@@ -48,7 +53,8 @@ protected:
     };
     Running& start(ProbeSettings settings) {
         auto& one = running.emplace_back();
-        one.runner = std::make_unique<Runner>(std::make_shared<const ProbeSettings>(std::move(settings)), shared);
+        one.runner =
+            std::make_unique<Runner>(std::make_shared<const ProbeSettings>(std::move(settings)), shared);
         one.runner->start([&one] { one.ended = true; });
         return one;
     }
@@ -62,16 +68,18 @@ protected:
         one.runner->collect(families, Clock::now());
         return test::series(families.take(), "livecanary_probe_" + name, label);
     }
-    void run_until_series(const Running& one, const std::string& name, double at_least, const std::string& label = "") {
+    void run_until_series(const Running& one, const std::string& name, double at_least,
+                          const std::string& label = "") {
         run_until(io, [&] { return series(one, name, label) >= at_least; });
     }
     void use_anchor(const asio::ip::tcp::endpoint& at) {
-        shared.anchors = std::make_shared<Anchors>(
-            std::vector{"http://127.0.0.1:" + std::to_string(at.port()) + "/"});
+        shared.anchors =
+            std::make_shared<Anchors>(std::vector{"http://127.0.0.1:" + std::to_string(at.port()) + "/"});
     }
 
     asio::io_context io{};
     Clock::duration shift{};  // of both clocks against the real ones
+    std::optional<Clock::time_point> first_asked{};
     std::uint64_t seeds = 0;
     Shared shared{};
     Gate gate{io};
@@ -150,6 +158,11 @@ TEST_F(RunnerTest, AFirstFailureIsConfirmedByAnExtraRun) {
     auto& one = start(probe.settings(60ms));
     run_until_series(one, "confirmations_total", 1);
     EXPECT_EQ(series(one, "runs_total"), probe.ended) << "it is a run as any other";
+    // It uses no slot up: the next one due comes after those run and those missed.
+    const auto first = Schedule::starting(first_asked.value(), 60ms, "p").first();
+    const auto slots = series(one, "runs_total") - series(one, "confirmations_total") +
+                       series(one, "skipped_total", "overlap");
+    EXPECT_EQ(one.runner->status(first).until_next / 60ms, slots);
 }
 
 TEST_F(RunnerTest, ATimeoutIsNotConfirmed) {
@@ -176,9 +189,10 @@ TEST_F(RunnerTest, NothingIsLeftToConfirmWhenOneFailureAlerts) {
 
 TEST_F(RunnerTest, ControlsArePlayedOnceAnIncidentAndServeOnlyTheSameFailure) {
     const auto closed = asio::error::eof;
-    auto& probe = scripted({fails(closed, publish, "A"), fails(closed, publish, "A"), fails(closed, publish, "B"),
-                         fails(closed, publish, "A"), fails(closed, media, "A"), fails(asio::error::timed_out, publish, "A"),
-                         fails(closed, publish, "A"), succeeds()});
+    auto& probe =
+        scripted({fails(closed, publish, "A"), fails(closed, publish, "A"), fails(closed, publish, "B"),
+                  fails(closed, publish, "A"), fails(closed, media, "A"),
+                  fails(asio::error::timed_out, publish, "A"), fails(closed, publish, "A"), succeeds()});
     auto& one = start(probe.settings());
     run_until(io, [&] { return probe.judged.size() == 7; });
     std::vector<std::size_t> controls;
@@ -190,7 +204,8 @@ TEST_F(RunnerTest, ControlsArePlayedOnceAnIncidentAndServeOnlyTheSameFailure) {
 }
 
 TEST_F(RunnerTest, ControlsOfTheNextIncidentWaitForTheirGap) {
-    auto& probe = scripted({fails(), fails(), succeeds(), fails(), fails(), after([&](ProbeRun&) { shift += 61s; }, fails())});
+    auto& probe = scripted(
+        {fails(), fails(), succeeds(), fails(), fails(), after([&](ProbeRun&) { shift += 61s; }, fails())});
     // The jump is undone once the run is over, else the next slot would be a minute away.
     probe.on_judged = [&] { shift = 0s; };
     auto settings = probe.settings();
@@ -198,7 +213,8 @@ TEST_F(RunnerTest, ControlsOfTheNextIncidentWaitForTheirGap) {
     start(std::move(settings));
     run_until(io, [&] { return probe.judged.size() == 4; });
     EXPECT_EQ(probe.experiments, 1);
-    EXPECT_TRUE(probe.judged.back().controls.empty()) << "those of the last incident say nothing about this one";
+    EXPECT_TRUE(probe.judged.back().controls.empty())
+        << "those of the last incident say nothing about this one";
     run_until(io, [&] { return probe.judged.size() == 5; });
     EXPECT_EQ(probe.experiments, 2);
     EXPECT_EQ(probe.judged.back().controls.size(), 1U);
@@ -217,6 +233,25 @@ TEST_F(RunnerTest, ARunThatIsCutCleansUpAndHasNoResult) {
     EXPECT_EQ(series(one, "inconclusive_total"), 0);
     EXPECT_TRUE(probe.judged.empty());
     EXPECT_TRUE(one.runner->status(Clock::now()).outcome.empty());
+}
+
+/// Fails by itself just as it is cut.
+asio::awaitable<RunResult> refused_when_cut(ProbeRun& run) {
+    run.enter(test::tcp);
+    asio::steady_timer forever(co_await asio::this_coro::executor, Clock::time_point::max());
+    co_await forever.async_wait(net::no_throw);
+    co_return run.fail(asio::error::connection_refused);
+}
+
+TEST_F(RunnerTest, ARunThatIsCutAsksNoAnchors) {
+    ScriptedPeer anchor(io, stays_silent);
+    use_anchor(anchor.endpoint());
+    auto& probe = scripted({refused_when_cut});
+    auto& one = start(probe.settings());
+    run_until(io, [&] { return probe.started == 1; });
+    stop(one);
+    io.poll();
+    EXPECT_EQ(anchor.accepted(), 0);
 }
 
 TEST_F(RunnerTest, StopEndsTheWaitForTheNextRun) {
@@ -314,7 +349,8 @@ TEST_F(RunnerTest, SaysWhenItStandsStill) {
     EXPECT_EQ(one.runner->standing_still(now), "");
     EXPECT_TRUE(one.runner->standing_still(now + 1min).starts_with("probe p should have started "));
     run_until(io, [&] { return probe.started == 1; });
-    EXPECT_EQ(one.runner->standing_still(Clock::now() + 12s), "") << "a run, its controls and its end may take a while";
+    EXPECT_EQ(one.runner->standing_still(Clock::now() + 12s), "")
+        << "a run, its controls and its end may take a while";
     EXPECT_TRUE(one.runner->standing_still(Clock::now() + 14s).starts_with("probe p should have ended "));
     gate.open();
 }

@@ -124,9 +124,10 @@ TEST_P(ScheduleSpread, TenThousandNamesFillItEvenly) {
     }
     EXPECT_GT(distinct.size(), 9'990U);
 }
-INSTANTIATE_TEST_SUITE_P(, ScheduleSpread, testing::Values(Clock::duration(1s), 10s, 30s, 24h), [](const auto& row) {
-    return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(row.param).count()) + "s";
-});
+INSTANTIATE_TEST_SUITE_P(
+    , ScheduleSpread, testing::Values(Clock::duration(1s), 10s, 30s, 24h), [](const auto& row) {
+        return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(row.param).count()) + "s";
+    });
 
 TEST(Schedule, AnIntervalOfNothingHasNoOffset) { EXPECT_EQ(offset("p", 0ns), 0ns); }
 

@@ -34,7 +34,7 @@ namespace steps {
 inline asio::awaitable<RunResult> end(ProbeRun& run, Phase phase, error_code code, std::string fingerprint) {
     run.enter(phase);
     run.fingerprint(std::move(fingerprint));
-    co_return run.fail(code);
+    co_return code ? run.fail(code) : run.ok();
 }
 inline asio::awaitable<RunResult> throw_up(ProbeRun& run, std::string words) {
     run.enter(tcp);
@@ -129,7 +129,8 @@ private:
     asio::awaitable<std::vector<Control>> controls(ProbeRun&) {
         ++experiments;
         std::vector<Control> played;
-        played.push_back({.name = "scripted", .outcome = ControlOutcome::passed, .shows = "it can be played"});
+        played.push_back(
+            {.name = "scripted", .outcome = ControlOutcome::passed, .shows = "it can be played"});
         co_return played;
     }
     struct Leaving {

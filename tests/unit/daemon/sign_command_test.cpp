@@ -55,7 +55,8 @@ TEST(SignPushUrl, AgreesWithEveryVector) {
             command.lower_case = lower;
             const auto said = push(command);
             EXPECT_EQ(said.code, 0);
-            EXPECT_EQ(said.out, url + "?" + string(vector.at("push_query")) + "\n") << string(vector.at("id"));
+            EXPECT_EQ(said.out, url + "?" + string(vector.at("push_query")) + "\n")
+                << string(vector.at("id"));
             EXPECT_EQ(said.err, "");
         }
     }
@@ -71,14 +72,17 @@ TEST(SignPushUrl, IsValidForTwelveHoursUnlessToldOtherwise) {
 }
 
 TEST(SignPushUrl, ReplacesAnOldSignature) {
-    SignUrl command{.url = "rtmp://8888.h.com/live/test?bizid=8888&txSecret=00&txTime=00", .key = config::Secret(key)};
+    SignUrl command{.url = "rtmp://8888.h.com/live/test?bizid=8888&txSecret=00&txTime=00",
+                    .key = config::Secret(key)};
     command.expires = "0x5C271099";
-    EXPECT_EQ(push(command).out,
-              "rtmp://8888.h.com/live/test?bizid=8888&txSecret=f85a2ab363fe4deaffef9754d79da6fe&txTime=5C271099\n");
+    EXPECT_EQ(
+        push(command).out,
+        "rtmp://8888.h.com/live/test?bizid=8888&txSecret=f85a2ab363fe4deaffef9754d79da6fe&txTime=5C271099\n");
 }
 
 TEST(SignPushUrl, CanBeSha256) {
-    SignUrl command{.url = "rtmp://h/live/test", .key = config::Secret(key), .expires = "0x5C271099", .sha256 = true};
+    SignUrl command{
+        .url = "rtmp://h/live/test", .key = config::Secret(key), .expires = "0x5C271099", .sha256 = true};
     const auto said = push(command);
     EXPECT_EQ(said.out.size(), std::string("rtmp://h/live/test?txSecret=&txTime=5C271099\n").size() + 64);
     command.verify = true;
@@ -92,7 +96,8 @@ TEST(SignPlayUrl, LeavesTheExtensionOutOfWhatItHashes) {
     SignUrl command{.url = "https://play.example.com/live/test_hd.flv", .key = config::Secret(key)};
     command.expires = "0x65029B21";
     EXPECT_EQ(say(sign_play_url, command, expiry).out,
-              "https://play.example.com/live/test_hd.flv?txSecret=01ff5566c2a3c383537e223abfa7c4ef&txTime=65029B21\n");
+              "https://play.example.com/live/"
+              "test_hd.flv?txSecret=01ff5566c2a3c383537e223abfa7c4ef&txTime=65029B21\n");
 }
 
 struct UsageCase {
@@ -105,7 +110,8 @@ struct UsageCase {
 class SignUsage : public testing::TestWithParam<UsageCase> {};
 
 TEST_P(SignUsage, IsTwoAndSaysWhy) {
-    const auto said = push({.url = GetParam().url, .key = config::Secret(key), .expires = GetParam().expires});
+    const auto said =
+        push({.url = GetParam().url, .key = config::Secret(key), .expires = GetParam().expires});
     EXPECT_EQ(said.code, 2);
     EXPECT_EQ(said.out, "");
     EXPECT_EQ(said.err, GetParam().err);
@@ -195,9 +201,8 @@ const VerifyCase verify[] = {
      "wrong: there is no txTime\n"},
     {"no_time", with("f85a2ab363fe4deaffef9754d79da6fe", "tomorrow"), "", "", expiry,
      "wrong: txTime is not a hexadecimal time in seconds\n"},
-    {"bizid",
-     "rtmp://8888.livepush.myqcloud.com/live/9999_test?bizid=7777&txSecret=1&txTime=5C271099",
-     "", "", expiry - 1h,
+    {"bizid", "rtmp://8888.livepush.myqcloud.com/live/9999_test?bizid=7777&txSecret=1&txTime=5C271099", "",
+     "", expiry - 1h,
      "ok: valid until 2018-12-29T06:13:45.000Z\n"
      "wrong: bizid: the domain says 8888, bizid= says 7777, the stream name begins with 9999\n"},
     {"twice", with("f85a2ab363fe4deaffef9754d79da6fe") + "&txTime=5C271099", key, "", expiry - 1h,
@@ -209,10 +214,12 @@ INSTANTIATE_TEST_SUITE_P(SignPushUrl, Verify, testing::ValuesIn(verify),
                          [](const auto& row) { return std::string(row.param.name); });
 
 TEST(SignPlayUrl, VerifiesToo) {
-    SignUrl command{.url = "http://play.example.com/live/test_hd.m3u8?txSecret=01ff5566c2a3c383537e223abfa7c4ef&txTime="
-                           "65029B21",
-                    .key = config::Secret(key),
-                    .verify = true};
+    SignUrl command{
+        .url =
+            "http://play.example.com/live/test_hd.m3u8?txSecret=01ff5566c2a3c383537e223abfa7c4ef&txTime="
+            "65029B21",
+        .key = config::Secret(key),
+        .verify = true};
     EXPECT_EQ(say(sign_play_url, command, expiry).out,
               "ok: valid until 2023-09-14T05:33:21.000Z\n"
               "ok: txSecret comes out with the main key (MD5)\n");

@@ -290,6 +290,25 @@ TEST_F(ConnectionTest, CloseIsInGoodOrderAlsoWithUnreadBytes) {
     EXPECT_EQ(end, asio::error::eof);
 }
 
+asio::awaitable<void> talk_and_read_after(tcp::socket socket, Gate& gate, std::string& heard) {
+    co_await asio::async_write(socket, asio::buffer("unread", 6), net::no_throw);
+    co_await scripts::read_after(std::move(socket), gate, heard);
+}
+
+// Unread bytes would make the kernel reset the connection, and drop what we have written.
+TEST_F(ConnectionTest, CloseDeliversWhatWasWritten) {
+    Gate gate(io);
+    std::string heard;
+    const ScriptedPeer peer(
+        io, [&](tcp::socket socket) { return talk_and_read_after(std::move(socket), gate, heard); });
+    ASSERT_EQ(connect(peer.endpoint()), error_code());
+    const Moved moved = write(flood, soon());
+    ASSERT_EQ(reason_of(moved.code), Reason::timeout);
+    connection.close();
+    gate.open();
+    run_until(io, [&] { return heard.size() == moved.size; });
+}
+
 TEST_F(ConnectionTest, AbortResets) {
     error_code end;
     const ScriptedPeer peer(io, [&end](tcp::socket socket) { return keep_end(std::move(socket), end); });

@@ -105,6 +105,12 @@ TEST_F(ResolverTest, AnswersBecomeErrorsAndReasons) {
     EXPECT_EQ(reason_of(DnsError::out_of_memory), Reason::local);
 }
 
+TEST_F(ResolverTest, AFailureIsAnAnswerAndNotAskedForAgain) {
+    server.set("servfail.test", {.rcode = 2});
+    EXPECT_EQ(failure("servfail.test"), DnsError::server_failed);
+    EXPECT_EQ(server.questions(), 2);  // A and AAAA
+}
+
 TEST_F(ResolverTest, SilenceEndsAtTheDeadline) {
     server.set("silent.test", {.how = How::never});
     const auto code = failure("silent.test", soon());
@@ -123,7 +129,10 @@ TEST_F(ResolverTest, AServerThatIsNotThereHasFailed) {
 TEST_F(ResolverTest, AFamilyThatIsNeverAnsweredDoesNotCostTheOther) {
     server.set("dropped.test", NameServer::type_a, {.addresses = {"192.0.2.1"}});
     server.set("dropped.test", NameServer::type_aaaa, {.how = How::never});
+    server.set("silent.test", {.how = How::never});
+    Task<result<Lookup>> silent(io, dns.resolve("silent.test", 1935, Clock::now() + 2s));
     EXPECT_EQ(texts(resolve("dropped.test").value()), Strings{"192.0.2.1"});
+    EXPECT_FALSE(silent.ended());
 }
 
 // c-ares by itself reports what came in last.

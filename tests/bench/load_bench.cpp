@@ -1,0 +1,194 @@
+// 200 pushes at 1 s, half of them to names whose name server is dead: how late the other half starts.
+// `load_bench [SECONDS]`; exit code 1 if its 99th percentile reaches the limit in an optimised build.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <list>
+#include <map>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "daemon/runner.hpp"
+#include "tests/support/rtmp_server.hpp"
+
+namespace livecanary::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+using asio::ip::udp;
+
+constexpr int probes = 200;
+constexpr auto interval = 1s;
+constexpr double limit_ms = 5;  // for the 99th percentile of the start lateness of the half that can resolve
+
+/// A server on a thread of its own, as far from the daemon's loop as one machine allows.
+class Server {
+public:
+    Server() : server_(io_, {}), port_(server_.port()), thread_([this] { io_.run(); }) {}
+    ~Server() {
+        io_.stop();
+        thread_.join();
+    }
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+    std::uint16_t port() const { return port_; }
+
+private:
+    asio::io_context io_{};
+    livecanary::test::ScriptedRtmpServer server_;
+    std::uint16_t port_;
+    std::thread thread_;
+};
+
+std::string configuration(std::uint16_t server) {
+    std::string text = "[daemon]\nreference = false\n[defaults]\ninterval = \"1s\"\ntimeout = \"4s\"\n";
+    for (int i = 0; i < probes; ++i) {
+        const bool literal = i % 2 == 0;
+        text += "[[probe]]\nkind = \"rtmp_push\"\nmedia = \"1s\"\nname = \"" +
+                std::string(literal ? "good" : "lost") + std::to_string(i) + "\"\nurl = \"rtmp://" +
+                (literal ? "127.0.0.1" : "push" + std::to_string(i) + ".test") + ":" +
+                std::to_string(server) + "/live/canary" + std::to_string(i) + "\"\n";
+    }
+    return text;
+}
+
+Settings settings_of(const std::string& text) {
+    const config::Surroundings surroundings{.environment = [](const std::string&) { return std::nullopt; },
+                                            .read_file =
+                                                [&](const std::string&) {
+                                                    return config::Surroundings::Content{text, "", false};
+                                                },
+                                            .credentials_directory = {},
+                                            .host_name = "bench"};
+    auto loaded = load_settings("bench.toml", surroundings);
+    for (const auto& mistake : loaded.mistakes) std::fprintf(stderr, "%s\n", to_string(mistake).c_str());
+    if (!loaded.ok()) std::exit(2);
+    return std::move(loaded.settings);
+}
+
+class Sample {
+public:
+    void add(Clock::duration value) {
+        values_.push_back(std::chrono::duration<double, std::milli>(value).count());
+    }
+    double percentile(double part) {
+        if (values_.empty()) return 0;
+        std::ranges::sort(values_);
+        return values_[static_cast<std::size_t>(part * static_cast<double>(values_.size() - 1))];
+    }
+    std::size_t size() const { return values_.size(); }
+
+private:
+    std::vector<double> values_{};
+};
+
+class Load {
+public:
+    explicit Load(std::uint16_t server) : settings_(settings_of(configuration(server))) {
+        shared_.executor = io_.get_executor();
+        shared_.dns = std::make_shared<net::Resolver>(
+            io_.get_executor(), std::vector{"127.0.0.1:" + std::to_string(dead_.local_endpoint().port())});
+        shared_.anchors = std::make_shared<Anchors>(std::vector<std::string>{});
+        shared_.seed = [random = std::mt19937_64(1)]() mutable { return random(); };
+        // Until all have begun their schedules time stands, so that their slots are known.
+        shared_.now = [this] { return begun_ == Clock::time_point{} ? Clock::now() : begun_; };
+    }
+
+    int run(std::chrono::seconds length);
+
+private:
+    void watch(ProbeSettings& probe);
+
+    Settings settings_;
+    asio::io_context io_{1};
+    udp::socket dead_{io_, {asio::ip::address_v4::loopback(), 0}};  // nobody reads it
+    Shared shared_{};
+    Clock::time_point begun_{};
+    std::list<Runner> runners_{};
+    Sample lateness_{};
+    Sample lag_{};
+};
+
+/// Takes the time of each start; the slots lie an interval apart.
+void Load::watch(ProbeSettings& probe) {
+    const auto first = Schedule::starting(begun_, probe.interval, probe.name).first();
+    probe.probe.run = [this, first, run = probe.probe.run](ProbeRun& now) {
+        lateness_.add((Clock::now() - first) % Clock::duration(interval));
+        return run(now);
+    };
+}
+
+int Load::run(std::chrono::seconds length) {
+    begun_ = Clock::now();
+    int running = 0;
+    for (auto& probe : settings_.probes) {
+        if (probe.name.starts_with("good")) watch(probe);
+        auto& runner = runners_.emplace_back(std::make_shared<const ProbeSettings>(probe), shared_);
+        ++running;
+        runner.start([&running] { --running; });
+    }
+    asio::cancellation_signal stop_lag;
+    auto lag_ended = [](const std::exception_ptr&) {};
+    asio::co_spawn(io_, measure_lag(shared_.lag, [this](Clock::duration lag) { lag_.add(lag); }),
+                   asio::bind_cancellation_slot(stop_lag.slot(), lag_ended));
+    io_.poll();
+    begun_ = {};
+
+    asio::steady_timer end(io_, length);
+    end.async_wait([&](error_code) {
+        for (auto& runner : runners_) runner.stop();
+        stop_lag.emit(asio::cancellation_type::terminal);
+    });
+    while (running > 0 && io_.run_one() > 0) {
+    }
+
+    std::map<std::string, int> outcomes;
+    Families families;
+    for (const auto& runner : runners_) runner.collect(families, Clock::now());
+    for (const auto& family : families.take())
+        for (const auto& metric : family.metric) {
+            const bool good = metric.label.front().value.starts_with("good");
+            outcomes[family.name + (good ? " good" : " lost")] += static_cast<int>(metric.counter.value);
+        }
+    const auto of = [&](const std::string& half) {
+        return outcomes["livecanary_probe_runs_total" + half] -
+               outcomes["livecanary_probe_failures_total" + half] -
+               outcomes["livecanary_probe_inconclusive_total" + half];
+    };
+    const double p99 = lateness_.percentile(0.99);
+    std::printf(
+        "load: %d pushes at 1 s for %lld s, half without a name server: the other half starts late by p50 "
+        "%.2f ms, "
+        "p99 %.2f ms, most %.2f ms (%zu starts, %d runs ok, %d failed, %d inconclusive); loop lag p50 %.2f "
+        "ms, p99 "
+        "%.2f ms, most %.2f ms; runs without a name server: %d ok, %d failed\n",
+        probes, static_cast<long long>(length.count()), lateness_.percentile(0.5), p99,
+        lateness_.percentile(1), lateness_.size(), of(" good"),
+        outcomes["livecanary_probe_failures_total good"],
+        outcomes["livecanary_probe_inconclusive_total good"], lag_.percentile(0.5), lag_.percentile(0.99),
+        lag_.percentile(1), of(" lost"), outcomes["livecanary_probe_failures_total lost"]);
+#ifdef NDEBUG
+    return p99 < limit_ms ? 0 : 1;
+#else
+    static_cast<void>(limit_ms);
+    return 0;
+#endif
+}
+
+}  // namespace
+}  // namespace livecanary::daemon
+
+int main(int argc, char** argv) {
+    const livecanary::daemon::Server server;
+    livecanary::daemon::Load load(server.port());
+    return load.run(std::chrono::seconds(argc > 1 ? std::atoi(argv[1]) : 20));
+}
