@@ -138,7 +138,8 @@ std::optional<Excerpt> not_toml(std::string_view line, std::size_t caret) {
 
 std::string redact(std::string_view text) {
     std::string clean(text);
-    if (const std::size_t query = clean.find('?'); query != std::string::npos)
+    // A query that was begun with '&' or ';' by mistake holds the same secrets.
+    if (const std::size_t query = clean.find_first_of("?&;"); query != std::string::npos)
         clean.replace(query + 1, std::string::npos, hidden);
     const std::size_t scheme = clean.find("://");
     if (scheme == std::string::npos) return clean;

@@ -36,10 +36,13 @@ private:
 };
 
 Surroundings::Content read_file(const std::string& path) {
-    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // A pipe or a device would keep us waiting for somebody to write.
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (file.get() < 0) return {.error = words(errno)};
     struct stat facts {};
     if (::fstat(file.get(), &facts) != 0) return {.error = words(errno)};
+    if (S_ISDIR(facts.st_mode)) return {.error = words(EISDIR)};
+    if (!S_ISREG(facts.st_mode)) return {.error = "not a regular file"};
     std::string text;
     std::array<char, 16 * 1024> buffer;
     for (;;) {

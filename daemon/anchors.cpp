@@ -40,14 +40,17 @@ asio::awaitable<error_code> reach(const std::string& url, Env& env, Clock::time_
 
 }  // namespace
 
-asio::awaitable<std::optional<Control>> Anchors::ask(Env& env) {
+asio::awaitable<std::optional<Control>> Anchors::ask(Env& env, Clock::time_point failed_since) {
     if (urls_.empty()) co_return std::nullopt;
     co_await asio::this_coro::throw_if_cancelled(false);
     while (asking_) {
         co_await asking_->async_wait(net::no_throw);
         if (co_await cancelled()) co_return std::nullopt;
     }
-    if (answer_ && env.now() - answered_at_ < keep) co_return answer_;
+    // That the network worked before the run began says nothing about the run.
+    const bool fresh = answer_ && env.now() - answered_at_ < keep &&
+                       (answer_->outcome == ControlOutcome::failed || answered_at_ >= failed_since);
+    if (fresh) co_return answer_;
     asking_.emplace(co_await asio::this_coro::executor, Clock::time_point::max());
     const Release release{asking_};
     auto answer = co_await ask_each(env);
@@ -61,9 +64,7 @@ asio::awaitable<std::optional<Control>> Anchors::ask(Env& env) {
 asio::awaitable<Control> Anchors::ask_each(Env& env) const {
     Control control{.name = "anchors", .outcome = ControlOutcome::failed};
     for (const auto& url : urls_) {
-        // Each gets its share of the patience, so that a silent one does not hide an answering one.
-        const auto share = patience / static_cast<Clock::rep>(urls_.size());
-        const auto code = co_await reach(url, env, env.now() + share);
+        const auto code = co_await reach(url, env, env.now() + patience);
         if (co_await cancelled()) break;
         if (!code) {
             control.outcome = ControlOutcome::passed;

@@ -20,11 +20,12 @@ public:
     explicit Anchors(std::vector<std::string> urls) : urls_(std::move(urls)) {}
 
     /// Passed if one anchor answers, failed if none does; nothing if there are none, or if the caller is
-    /// cancelled. Ends within `patience` (twice that if the caller waited for one that was cancelled).
-    boost::asio::awaitable<std::optional<Control>> ask(Env& env);
+    /// cancelled. They are asked one after the other, each for `patience` at most. `failed_since`: the start
+    /// of the run in question; an older answer does not excuse us.
+    boost::asio::awaitable<std::optional<Control>> ask(Env& env, Clock::time_point failed_since);
 
     static constexpr Clock::duration keep = std::chrono::seconds(10);
-    static constexpr Clock::duration patience = std::chrono::seconds(2);
+    static constexpr Clock::duration patience = std::chrono::seconds(2);  ///< for one anchor
 
 private:
     boost::asio::awaitable<Control> ask_each(Env& env) const;

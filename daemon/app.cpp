@@ -121,8 +121,9 @@ App::App(AppOptions options, Settings settings)
 
 void App::spawn(asio::awaitable<void> work) {
     auto& signal = background_.emplace_back();
-    auto ended = [](const std::exception_ptr& failed) {
-        if (failed) log::error("a background task ended by a fault of our own");
+    // One that is cancelled between two waits ends by an exception: that is how it is stopped.
+    auto ended = [this](const std::exception_ptr& failed) {
+        if (failed && !stopping_) log::error("a background task ended by a fault of our own");
     };
     asio::co_spawn(io_, std::move(work), asio::bind_cancellation_slot(signal.slot(), ended));
 }
@@ -152,7 +153,8 @@ void App::on_ended(Runner* runner) {
 
 /// Makes the running probes those of `settings`: the same ones stay as they are, with schedule and history.
 void App::adopt(Settings settings) {
-    if (!shared_.dns || settings.dns_servers != settings_.dns_servers)
+    // The system's name servers are read anew: they may have changed.
+    if (!shared_.dns || settings.dns_servers.empty() || settings.dns_servers != settings_.dns_servers)
         shared_.dns = std::make_shared<net::Resolver>(io_.get_executor(), settings.dns_servers);
     shared_.anchors = std::make_shared<Anchors>(settings.anchors);
     shared_.max_loop_lag = settings.max_loop_lag;
@@ -237,8 +239,9 @@ asio::awaitable<std::string> App::reload_once() {
     }
     if (options_.listen.empty() && loaded.settings.web_listen != settings_.web_listen)
         log::warn("web.listen changed: a restart is needed for it");
+    const auto probes = loaded.settings.probes.size();
     adopt(std::move(loaded.settings));
-    log::info("configuration reloaded", {{"probes", std::to_string(runners_.size())}});
+    log::info("configuration reloaded", {{"probes", std::to_string(probes)}});
     co_return std::string();
 }
 

@@ -16,6 +16,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "config/nearest.hpp"
 #include "config/reader.hpp"
 #include "config/units.hpp"
 #include "daemon/app.hpp"
@@ -33,6 +34,7 @@ namespace {
 constexpr int usage_error = 2;
 constexpr int internal_error = 4;
 constexpr int config_error = 78;
+constexpr int nagios_unknown = 3;  // 2 would say that the target is down
 
 constexpr const char* default_config = "/etc/livecanary/livecanary.toml";
 
@@ -132,7 +134,12 @@ struct ProbeVerb {
     }
     int run() {
         auto settings = settings_of(common);
-        if (!settings) return config_error;
+        if (!settings) {
+            if (!nagios) return config_error;
+            std::cout
+                << "LIVECANARY UNKNOWN - the configuration is invalid: livecanary check-config says where\n";
+            return nagios_unknown;
+        }
         command.output = json     ? ProbeCommand::Output::json
                          : nagios ? ProbeCommand::Output::nagios
                                   : ProbeCommand::Output::people;
@@ -217,6 +224,10 @@ struct SignVerb {
             text = *value;
         }
         while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+        if (text.empty() && !(file.empty() && env.empty())) {
+            std::cerr << "livecanary: " << (file.empty() ? env : file) << " holds no key\n";
+            return false;
+        }
         out = config::Secret(std::move(text));
         return true;
     }
@@ -267,8 +278,20 @@ int main(int argc, char** argv) {
     causes.add(app);
     sign.add(app);
     app.add_subcommand("version", "Version, commit, compiler, libraries");
+    if (argc > 1 && std::string_view(argv[1]) == "--version") return print_version();
+    std::vector<std::string> names;
+    for (const auto* verb : app.get_subcommands({})) names.push_back(verb->get_name());
+    if (argc > 1 && argv[1][0] != '-' && std::ranges::find(names, argv[1]) == names.end()) {
+        const std::vector<std::string_view> verbs(names.begin(), names.end());
+        std::cerr << "livecanary: " << config::none_of(argv[1], verbs) << '\n';
+        return usage_error;
+    }
     try {
         app.parse(argc, argv);
+    } catch (const CLI::ExtrasError&) {
+        // Not shown: somebody may have given a key on the command line.
+        std::cerr << "livecanary: there are arguments that are not expected; see --help\n";
+        return usage_error;
     } catch (const CLI::ParseError& e) {
         return app.exit(e) == 0 ? 0 : usage_error;
     }

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <optional>
 
 #include <boost/asio/this_coro.hpp>
 
@@ -46,16 +47,16 @@ asio::awaitable<RunResult> execute(const ProbeSettings& probe, Env& env, const H
     const auto started = env.now();
     ProbeRun run(env, probe.timeout, std::move(observer));
     RunResult result;
-    std::string bug;
+    std::optional<std::string> bug;
     try {
         result = co_await probe.probe.run(run);
     } catch (const std::exception& e) {
         bug = e.what();
     }
-    if (!bug.empty()) {
-        log::error("a probe threw: please report this", {{"probe", probe.name}, {"error", bug}});
+    if (bug) {
+        log::error("a probe threw: please report this", {{"probe", probe.name}, {"error", *bug}});
         result = run.fail(make_error_code(boost::system::errc::state_not_recoverable));
-        result.inconclusive = "a fault of our own: " + bug;
+        result.inconclusive = "a fault of our own: " + *bug;
     }
     result.run_id = new_run_id(env);
     if (result.inconclusive.empty() && result.code && result.reason() == Reason::local)

@@ -130,7 +130,7 @@ void print_result(std::ostream& out, const ProbeSettings& probe, const RunResult
     }
     if (const auto text = fix(found, paper.lang); !text.empty()) {
         out << "  " << c.bold << "fix" << c.off << "        " << text << '\n';
-        if (found.cause) out << "  runbook    livecanary causes " << to_string(*found.cause) << '\n';
+        if (!found.label().empty()) out << "  runbook    livecanary causes " << found.label() << '\n';
     }
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/probe_command.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <exception>
 #include <random>
 
@@ -49,7 +50,13 @@ std::vector<const ProbeSettings*> chosen(std::ostream& err, const ProbeCommand& 
     }
     for (const auto& probe : settings.probes)
         if (command.all || (!command.kind.empty() && probe.kind->name == command.kind)) add(probe);
-    if (found.empty()) err << "livecanary: no probe to run: name some, or give --all or --kind\n";
+    if (found.empty() && !command.kind.empty()) {
+        err << "livecanary: no probe of kind '" << command.kind << "'. There are:";
+        for (const auto& probe : settings.probes) err << ' ' << probe.name << " (" << probe.kind->name << ')';
+        err << '\n';
+    } else if (found.empty()) {
+        err << "livecanary: no probe to run: name some, or give --all or --kind\n";
+    }
     return found;
 }
 
@@ -76,6 +83,7 @@ private:
     net::Resolver dns_;
     Anchors anchors_;
     LagRecord lag_{};
+    bool interrupted_ = false;
 };
 
 ProbeRun::Observer Session::observer() {
@@ -100,10 +108,12 @@ asio::awaitable<void> Session::one(Judged& judged) {
     env.random.seed((std::uint64_t{std::random_device{}()} << 32) | std::random_device{}());
     const Honesty honesty{.lag = &lag_, .max_loop_lag = settings_.max_loop_lag};
     if (command_.live) out_ << judged.probe->name << " → " << judged.probe->probe.target << '\n';
+    const auto started = env.now();
     judged.run = co_await execute(*judged.probe, env, honesty, observer());
+    if (interrupted_) co_return;
     const auto phase = judged.run.failed_phase();
     if (judged.run.outcome() == RunOutcome::failed && (phase == "dns" || phase == "tcp")) {
-        if (auto control = co_await anchors_.ask(env)) {
+        if (auto control = co_await anchors_.ask(env, started)) {
             if (control->outcome == ControlOutcome::failed)
                 judged.run.inconclusive = "the anchors fail too: " + control->shows;
             judged.run.controls.push_back(*std::move(control));
@@ -121,11 +131,13 @@ std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes
     // Not within a run, which it would make late. If it fails, the run that needs it says so.
     [[maybe_unused]] const auto trusted = net::load_trust(io_.get_executor());
     asio::signal_set signals(io_, SIGINT, SIGTERM);
-    bool interrupted = false;
     asio::cancellation_signal cut;
     signals.async_wait([&](error_code ec, int) {
         if (ec) return;
-        interrupted = true;
+        interrupted_ = true;
+        // Whoever asks twice does not want to wait for the goodbye.
+        std::signal(SIGINT, SIG_DFL);
+        std::signal(SIGTERM, SIG_DFL);
         cut.emit(asio::cancellation_type::terminal);
     });
     asio::cancellation_signal stop_lag;
@@ -134,7 +146,9 @@ std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes
     asio::co_spawn(io_, measure_lag(lag_, [](Clock::duration) {}),
                    asio::bind_cancellation_slot(stop_lag.slot(), lag_ended));
     for (const auto* probe : probes) {
-        if (interrupted) break;
+        if (interrupted_) break;
+        // Printing the last result may have held the loop up; that lag is not the next run's.
+        io_.poll();
         Judged judged{.probe = probe};
         bool ended = false;
         std::exception_ptr bug;
@@ -146,7 +160,7 @@ std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes
         while (!ended && io_.run_one() > 0) {
         }
         if (bug) std::rethrow_exception(bug);
-        judged.cut = interrupted;
+        judged.cut = interrupted_;
         if (!judged.cut) all.push_back(std::move(judged));
         if (judged.cut) break;
         if (command_.output == ProbeCommand::Output::json) {
@@ -208,7 +222,12 @@ int nagios(std::ostream& out, const std::vector<Judged>& all, const std::string&
 
 int probe_now(std::ostream& out, std::ostream& err, const ProbeCommand& command, const Settings& settings) {
     const auto probes = chosen(err, command, settings);
-    if (probes.empty()) return 2;
+    if (probes.empty()) {
+        // To a monitoring system, 2 would be an outage of the target.
+        if (command.output != ProbeCommand::Output::nagios) return 2;
+        out << "LIVECANARY UNKNOWN - no such probe\n";
+        return 3;
+    }
     Session session(out, command, settings);
     const auto all = session.run(probes);
     if (all.size() < probes.size()) {

@@ -1,6 +1,7 @@
 #include "daemon/runner.hpp"
 
 #include <exception>
+#include <utility>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -80,7 +81,18 @@ asio::awaitable<void> Runner::loop() {
             metrics_.skipped(Skip::admission);
         } else {
             shared_.metrics.start_lateness(shared_.now() - due_);
-            co_await run_once(confirmation);
+            // A bug in one run must not end all the runs to come.
+            std::string bug;
+            try {
+                co_await run_once(confirmation);
+            } catch (const std::exception& e) {
+                bug = std::string("threw: ") + e.what();
+            }
+            if (!bug.empty()) {
+                log::error("a run could not be recorded: please report this",
+                           {{"probe", settings_->name}, {"error", bug}});
+                if (std::exchange(running_, false)) shared_.metrics.runs_in_flight(--shared_.in_flight);
+            }
         }
         // A confirmation does not use its slot up.
         const auto next = schedule.after(confirmation ? slot - settings_->interval : slot, shared_.now());
@@ -119,7 +131,7 @@ asio::awaitable<void> Runner::ask_anchors(RunResult& result) {
     const auto phase = result.failed_phase();
     if (result.outcome() != RunOutcome::failed || (phase != "dns" && phase != "tcp")) co_return;
     const auto anchors = shared_.anchors;  // a reload may bring others meanwhile
-    auto control = co_await anchors->ask(env_);
+    auto control = co_await anchors->ask(env_, shared_.now() - result.duration);
     if (!control) co_return;
     if (control->outcome == ControlOutcome::failed)
         result.inconclusive = "the anchors fail too: " + control->shows;

@@ -14,6 +14,7 @@
 
 #include "config/nearest.hpp"
 #include "config/source.hpp"
+#include "config/units.hpp"
 
 namespace livecanary::daemon {
 namespace {
@@ -115,6 +116,13 @@ bool is_http_url(const std::string& text) {
         return false;
     const auto printable = [](char c) { return c > ' ' && c < 0x7f; };
     const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
+    const std::size_t colon = authority.rfind(':');
+    if (colon != std::string_view::npos && authority.back() != ']') {
+        std::uint16_t port = 0;
+        const auto [end, ec] =
+            std::from_chars(authority.data() + colon + 1, authority.data() + authority.size(), port);
+        if (ec != std::errc{} || end != authority.data() + authority.size() || port == 0) return false;
+    }
     return !authority.empty() && authority.front() != ':' && authority.find('@') == std::string_view::npos &&
            std::ranges::all_of(rest, printable);
 }
@@ -323,6 +331,11 @@ private:
         probe.kind = *found;
         secrets_.clear();
         probe.probe = probe.kind->make(in);
+        if (probe.timeout <= probe.probe.at_least)
+            in.mistake("timeout", "a run of this probe takes " +
+                                      config::format_duration(probe.probe.at_least) +
+                                      " when all is well: expected more than that, found " +
+                                      config::format_duration(probe.timeout));
         in.unread();
         probe.identity = identity_of(in, probe, secrets_, settings_->location);
         if (enabled)

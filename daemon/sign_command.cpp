@@ -58,6 +58,8 @@ int report(std::ostream& out, const protocol::UrlCheck& check, bool has_key) {
                 fault("key: the URL was signed with white space around the key");
         }
     }
+    if (check.has_tx_secret && check.has_tx_time && !has_key)
+        fault("txSecret was not checked, because no key was given: --key.file or --key.env");
     const auto& b = check.bizid;
     if (!b.agree())
         fault("bizid: the domain says " + b.domain_label.value_or("nothing") + ", bizid= says " +

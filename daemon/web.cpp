@@ -265,7 +265,6 @@ private:
         stopping_ = true;
         for (tcp::acceptor& acceptor : acceptors_) acceptor.close();
         room_.cancel();
-        pause_.cancel();
         for (asio::steady_timer* wait : waits_) wait->cancel();
         for (Session* session : sessions_)
             if (!session->answering) session->stream.close();
@@ -282,7 +281,6 @@ private:
     asio::awaitable<void> accept(tcp::acceptor& acceptor) {
         while (!stopping_) {
             if (sessions_.size() >= options_.max_connections) {
-                room_.expires_at(asio::steady_timer::time_point::max());
                 co_await room_.async_wait(no_throw);
                 continue;
             }
@@ -290,8 +288,9 @@ private:
             if (stopping_) co_return;
             if (error) {
                 // Out of descriptors or memory, most likely: that does not pass by asking faster.
-                pause_.expires_after(accept_pause);
-                co_await pause_.async_wait(no_throw);
+                // A timer of its own: setting a shared one would wake the other listeners.
+                asio::steady_timer pause(io_, accept_pause);
+                co_await pause.async_wait(no_throw);
                 continue;
             }
             spawn(serve(std::move(socket)));
@@ -475,8 +474,8 @@ private:
     std::vector<tcp::acceptor> acceptors_{};
     std::vector<tcp::endpoint> endpoints_{};
     bool stopping_ = false;
-    asio::steady_timer room_{io_};           ///< cancelled when a connection ends
-    asio::steady_timer pause_{io_};          ///< after a failed accept
+    asio::steady_timer room_{io_,
+                             asio::steady_timer::time_point::max()};  ///< cancelled when a connection ends
     asio::steady_timer last_call_{io_};      ///< cancelled when the last connection ends
     std::set<asio::steady_timer*> waits_{};  ///< of requests that wait for the probe loop
     std::set<Session*> sessions_{};

@@ -17,9 +17,12 @@ namespace livecanary {
 /// A configured probe. Owns its configuration and must outlive the runs it starts.
 struct Probe {
     std::string target{};  ///< what is watched, for people and the label `target`; holds no secret
+    std::chrono::milliseconds at_least{0};  ///< a run takes longer than this when all is well
     std::function<boost::asio::awaitable<RunResult>(ProbeRun&)> run{};
-    /// Plays the controls that would tell the causes of `failed` apart; at most once an incident. May be empty.
-    std::function<boost::asio::awaitable<std::vector<Control>>(ProbeRun&, const RunResult& failed)> controls{};
+    /// Plays the controls that would tell the causes of `failed` apart; at most once an incident. May be
+    /// empty.
+    std::function<boost::asio::awaitable<std::vector<Control>>(ProbeRun&, const RunResult& failed)>
+        controls{};
     std::function<Diagnosis(const RunResult&)> diagnose{};  ///< pure; asked only of failed runs
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 // One execution of a probe: its deadline, its phases, its evidence, its result.
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <optional>
@@ -37,8 +38,8 @@ struct Value {
     std::string_view metric;  ///< ends in its unit (and `_total` if it is a counter)
     std::string_view help;
     ValueType type = ValueType::gauge;
-    std::span<const double> buckets{};                ///< upper bounds of a histogram, ascending
-    std::string_view label{};                         ///< name of one extra label, or empty
+    std::span<const double> buckets{};                 ///< upper bounds of a histogram, ascending
+    std::string_view label{};                          ///< name of one extra label, or empty
     std::span<const std::string_view> label_values{};  ///< the closed set that label may take
 };
 
@@ -180,6 +181,8 @@ public:
     }
     /// Keeps what was seen in the phase under way.
     void saw(std::string_view what, std::string got) {
+        // A chatty server repeats itself; the first few of a kind say it all.
+        if (std::ranges::count(result_.evidence, what, &Evidence::what) >= most_of_one_kind) return;
         result_.evidence.push_back({open_.value_or(Phase{}), what, std::move(got)});
     }
     void found(const Value& value, double number, std::string_view label_value = {}) {
@@ -197,6 +200,9 @@ public:
     void inconclusive(std::string why) {
         if (result_.inconclusive.empty()) result_.inconclusive = std::move(why);
     }
+    /// The run was ended from outside (shutdown, reload): what follows must only clean up.
+    void cut() noexcept { cut_ = true; }
+    bool was_cut() const noexcept { return cut_; }
     bool has_failed() const noexcept { return static_cast<bool>(result_.code); }
     const RunResult& so_far() const noexcept { return result_; }
 
@@ -228,6 +234,8 @@ private:
     Observer observer_;
     std::optional<Phase> open_;
     Clock::time_point entered_;
+    bool cut_ = false;
+    static constexpr std::ptrdiff_t most_of_one_kind = 8;
     RunResult result_;
 };
 

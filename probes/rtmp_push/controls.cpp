@@ -91,6 +91,7 @@ private:
     WallTime fresh_;
     Plan plan_;
     std::vector<Control> played_{};
+    bool cut_ = false;
 };
 
 asio::awaitable<RunResult> Experiment::push_once(protocol::PushUrl url,
@@ -102,12 +103,15 @@ asio::awaitable<RunResult> Experiment::push_once(protocol::PushUrl url,
     const Clock::duration patience = failed_.duration + control_media + 2s;
     ProbeRun attempt(run_.env(), std::min(patience, run_.deadline() - run_.env().now()));
     co_await push(plan, attempt);
+    cut_ = cut_ || attempt.was_cut();
     co_return attempt.end();
 }
 
 asio::awaitable<bool> Experiment::try_url(std::string_view name, protocol::PushUrl url, std::string what,
                                           std::optional<asio::ip::address> address) {
+    if (cut_) co_return true;  // nothing more is asked of a server once we are to stop
     const RunResult result = co_await push_once(std::move(url), std::move(address));
+    if (cut_) co_return true;
     Control control{.name = name};
     const bool alike = result.fingerprint == failed_.fingerprint;
     if (result.outcome() == RunOutcome::ok) {
@@ -182,7 +186,8 @@ asio::awaitable<void> Experiment::of_dns() {
     static constexpr const char* shared_domain = "push.tlivecloud.com";
     Control control{.name = other_domain};
     const auto found = co_await run_.env().dns->resolve(shared_domain, 1935, run_.deadline());
-    const std::string what = std::string("the vendor's shared push domain ") + shared_domain;
+    std::string what = "the vendor's shared push domain ";
+    what += shared_domain;
     if (found) {
         control.outcome = ControlOutcome::passed;
         control.shows = what + " resolves, so our name servers work";
@@ -208,7 +213,7 @@ asio::awaitable<void> Experiment::of_address() {
 
 asio::awaitable<void> Experiment::of_unreached() {
     co_await of_address();
-    if (failed_.reason() != Reason::timeout || !plan_.address) co_return;
+    if (cut_ || failed_.reason() != Reason::timeout || !plan_.address) co_return;
     net::Connection connection(co_await asio::this_coro::executor);
     const auto code = co_await connection.connect({*plan_.address, 443}, run_.deadline());
     connection.close();

@@ -33,7 +33,8 @@ public:
     /// No other address of the name is known to be served, or could be: the fault is not this node's alone.
     bool every_address() const {
         const auto count = run_.got("addresses");
-        return count.empty() || count == "1" || refused(other_address);
+        // One other address is tried, so of more than two some are never seen.
+        return count.empty() || count == "1" || (count == "2" && refused(other_address));
     }
     bool url_is(std::string_view what) const {
         const auto* check = run_.control(static_check);
@@ -68,12 +69,15 @@ Diagnosis of_dns(const RunResult& run, const Facts& facts) {
     const std::string what = "the name of the push domain does not resolve: " + run.code.message();
     // Our name servers answer for another domain, so the fault lies with this one (catalogue: "resolve
     // another Tencent domain as control").
-    if (facts.accepted(other_domain))
+    // A name server that cannot say, or is silent, may be our own with a broken way to others.
+    if (run.reason() == Reason::nxdomain && facts.accepted(other_domain))
         return claim(Cause::push_domain_dns_failure, what + "; " + facts.shows(other_domain));
     return one_of(CauseClass::push_unreachable,
                   {{Cause::push_domain_dns_failure,
-                    "no other name was seen to resolve, so our own resolver may be at fault"}},
-                  what);
+                    facts.accepted(other_domain)
+                        ? "another name resolves here; another resolver should be asked"
+                        : "no other name was seen to resolve, so our own resolver may be at fault"}},
+                  what + (facts.refused(other_domain) ? "; " + facts.shows(other_domain) : ""));
 }
 
 constexpr const char* no_cname = "the name has no CNAME, so it may not point at the cloud";
@@ -146,11 +150,13 @@ Diagnosis of_handshake(const RunResult& run, const Facts& facts) {
     if (facts.accepted(other_scheme) && facts.every_address())
         return claim(Cause::push_handshake_failed,
                      "plain RTMP is not answered, and " + facts.shows(other_scheme));
-    return one_of(
-        CauseClass::push_unreachable,
-        {{Cause::push_handshake_failed, "something else listens on the port, or a middlebox swallows RTMP"},
-         {Cause::push_ingest_node_fault, "the node accepts connections and does not serve them"}},
-        "the RTMP handshake did not end: " + run.code.message());
+    std::vector<Candidate> candidates{
+        {Cause::push_handshake_failed, "something else listens on the port, or a middlebox swallows RTMP"},
+        {Cause::push_ingest_node_fault, "the node accepts connections and does not serve them"}};
+    // Something else would have said something, or hung up.
+    if (run.reason() == Reason::timeout) std::swap(candidates.front(), candidates.back());
+    return one_of(CauseClass::push_unreachable, std::move(candidates),
+                  "the RTMP handshake did not end: " + run.code.message());
 }
 
 /// What is left when nothing singles a cause out, without those that a control excludes.
@@ -196,14 +202,20 @@ Diagnosis refused_class(const RunResult& run, const Facts& facts, std::string be
     } else {
         ruled_out.push_back("push_wrong_hotlink_key: " + no_key);
     }
+    if (facts.url_is(url_is::bizid_differs)) {
+        std::erase_if(candidates,
+                      [](const Candidate& c) { return c.cause == Cause::push_wrong_bizid_or_appid; });
+        candidates.insert(candidates.begin(), {Cause::push_wrong_bizid_or_appid, facts.shows(static_check)});
+    }
     if (!domain_like && !before_key) {
         if (facts.differs(unknown_domain) || facts.accepted(unknown_domain)) {
             ruled_out.push_back(
                 "push_domain_disabled_or_icp: a made-up domain is " +
                 std::string(facts.accepted(unknown_domain) ? "accepted" : "refused in another way"));
         } else {
-            candidates.push_back(
-                {Cause::push_wrong_bizid_or_appid, "not told from a wrong key by this server"});
+            if (!facts.url_is(url_is::bizid_differs))
+                candidates.push_back(
+                    {Cause::push_wrong_bizid_or_appid, "not told from a wrong key by this server"});
             candidates.push_back(
                 {Cause::push_domain_disabled_or_icp, "not told from a wrong key by this server"});
         }
@@ -252,10 +264,10 @@ Diagnosis of_refusal(const RunResult& run, const Facts& facts) {
                               : status.empty()                ? "hung up without a word"
                                                               : "said " + status);
 
-    // Two account numbers in one URL whose key is right, refused as a domain is that the server does not know
-    // (catalogue: "txSecret of that URL recomputes with a known key => the key is right and bizid is wrong.
-    // Then F(backend URL)=F(P5)").
-    if (facts.url_is(url_is::bizid_differs) && facts.alike(unknown_domain))
+    // Two account numbers in one URL whose key is right, refused as a domain is that the server does not
+    // know, and not as it refuses everything (catalogue: "txSecret of that URL recomputes with a known key =>
+    // the key is right and bizid is wrong. Then F(backend URL)=F(P5)").
+    if (facts.url_is(url_is::bizid_differs) && facts.alike(unknown_domain) && facts.differs(wrong_secret))
         return claim(Cause::push_wrong_bizid_or_appid, said + "; " + facts.shows(static_check));
 
     if (facts.accepted(trusted_url)) return of_issued_url(facts, said);
@@ -265,10 +277,14 @@ Diagnosis of_refusal(const RunResult& run, const Facts& facts) {
     const bool knew_name = run.failed_phase() != connect.name;
 
     // The main key is refused and the backup key is not: the domain has another main key than we do.
-    if (facts.accepted(backup_key) && own_failed && knew_name)
-        return claim(Cause::push_wrong_hotlink_key,
-                     said + "; the same stream signed with the backup key is accepted",
-                     {"push_domain_disabled_or_icp: the domain accepts the backup key"});
+    // A server that speaks of the name is believed: another publisher may have left for a moment.
+    if (facts.accepted(backup_key) && own_failed && knew_name && !says_bad_name(run))
+        return claim(
+            Cause::push_wrong_hotlink_key,
+            said +
+                "; the same stream signed with the backup key is accepted, so push_key is not (or no "
+                "longer) the domain's main key; a backend that signs with it fails alike",
+            {"push_domain_disabled_or_icp: the domain accepts the backup key"});
 
     // On another application the same key and domain are accepted. The name was changed too, so it must not
     // be the name: either it was not known yet, or a new one does not help.

@@ -36,6 +36,7 @@ asio::awaitable<std::vector<Control>> controls(std::shared_ptr<const Config> con
 Probe make(config::Reader& in) {
     auto config = std::make_shared<const Config>(read(in));
     return {.target = config->url.redacted(),
+            .at_least = config->plan.media,
             .run = [config](ProbeRun& run) { return probe(config, run); },
             .controls = [config](ProbeRun& run,
                                  const RunResult& failed) { return controls(config, run, failed); },

@@ -212,8 +212,12 @@ bool Talk::fails(error_code code) {
     }
     // nginx-rtmp gives up on a silent hook after 10 s, SRS after 30 s: told from a refusal by the time only.
     // How long we waited for nothing says how patient we are.
-    if (phase_.name != media.name && reason != Reason::timeout && waited > 2500ms)
-        how += " after " + std::to_string(std::lround(std::chrono::duration<double>(waited).count())) + " s";
+    // Other times are latency, which says nothing.
+    if (phase_.name != media.name && reason != Reason::timeout) {
+        for (const auto plateau : {10s, 30s})
+            if (waited > plateau - 1s && waited < plateau + 1s)
+                how += " after " + std::to_string(plateau.count()) + " s";
+    }
     if (by_server) {
         char text[32];
         std::snprintf(text, sizeof text, "%.1f ms",
@@ -260,6 +264,8 @@ asio::awaitable<result<Wanted>> Talk::expect() {
             if (const auto code = on_event(*event)) co_return code;
         }
         if (link_.read_error) co_return link_.read_error;
+        if (cancelled(co_await asio::this_coro::cancellation_state))
+            co_return error_code(asio::error::operation_aborted);
         // Also for a server that talks all the time and never says what is waited for.
         if (run_.env().now() >= run_.deadline()) co_return error_code(asio::error::timed_out);
         co_await wait_for_news(link_, seen, run_.deadline());
@@ -492,8 +498,12 @@ asio::awaitable<void> push(const Plan& plan, ProbeRun& run) {
         run.failed(PushError::bad_session);
         co_return;
     }
+    const auto is_cut = [](asio::cancellation_state state) {
+        return state.cancelled() != asio::cancellation_type::none;
+    };
     net::Connection connection(executor);
     if (!co_await open(connection, plan, run)) {
+        if (is_cut(co_await asio::this_coro::cancellation_state)) run.cut();
         connection.close();
         co_return;
     }
@@ -518,9 +528,11 @@ asio::awaitable<void> push(const Plan& plan, ProbeRun& run) {
     } catch (...) {
         bug = std::current_exception();
     }
+    if (is_cut(co_await asio::this_coro::cancellation_state)) run.cut();
     // A run that is cut still says goodbye: a name left behind is busy for the next one.
     co_await asio::this_coro::reset_cancellation_state();
     co_await talk.farewell();
+    if (is_cut(co_await asio::this_coro::cancellation_state)) run.cut();
     link.connection.close();
     while (link.reading) {
         link.changed.expires_at(Clock::time_point::max());

@@ -352,7 +352,7 @@ TEST_F(Daemon, TellsNoSecret) {
     const std::string config =
         plain + push_probe("file", refused, "interval = \"1s\"\npush_key = { file = \"key\" }\n") +
         push_probe("env", silent.port(),
-                   "interval = \"1s\"\ntimeout = \"200ms\"\npush_key = { env = \"PUSH_KEY\" }\n") +
+                   "interval = \"1s\"\nmedia = \"1s\"\ntimeout = \"1100ms\"\npush_key = { env = \"PUSH_KEY\" }\n") +
         push_probe("credential", refused,
                    "interval = \"1s\"\npush_key = { credential = \"key\" }\nbackup_key = "
                    "\"s3cret-in-plain-text\"\n") +

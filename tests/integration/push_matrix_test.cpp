@@ -316,7 +316,7 @@ TEST_F(NginxMatrix, Rtmps) {
     EXPECT_NE(plain.run.reason(), Reason::local);
     expect("nginx-rtmp", "TLS to the plain port",
            probe("url = 'rtmps://push.example.com:" + std::to_string(stack->nginx.rtmp_port()) +
-                 "/live/x'\naddress = '127.0.0.1'\ntimeout = '2s'\npush_key = 'k'\n"),
+                 "/live/x'\naddress = '127.0.0.1'\nmedia = '1s'\ntimeout = '2s'\npush_key = 'k'\n"),
            "failed", "tls", "timeout", "push_handshake_failed");
 }
 
@@ -436,7 +436,8 @@ TEST(OtherServers, RtmpsrvUnderstandsUs) {
     // It ignores SetChunkSize, so we keep to its 128; it verifies our digest, and never answers a publish.
     expect("librtmp rtmpsrv", "never answers publish",
            probe("url = '" + server.url("x") +
-                 "'\naddress = '127.0.0.1'\ntimeout = '2s'\nhandshake = 'digest'\nchunk_size = 128\n"),
+                 "'\naddress = '127.0.0.1'\nmedia = '1s'\ntimeout = '2s'\nhandshake = 'digest'\nchunk_size = "
+                 "128\n"),
            "failed", "publish", "timeout", "push_refused");
 }
 

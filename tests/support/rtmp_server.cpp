@@ -118,6 +118,8 @@ RtmpAnswer RtmpCloud::judge(const RtmpHeard& heard, std::chrono::sys_seconds now
         if (time_first && check.expired()) return expired;
         if (!check.has_tx_secret || !check.secret.exact()) return wrong_secret;
         if (!check.expires || check.expired()) return expired;
+        const auto& bizid = check.bizid;
+        if (bizid.query && bizid.domain_label && *bizid.query != *bizid.domain_label) return unknown_domain;
     }
     if (busy.contains(url->stream_name)) return name_busy;
     return rtmp_says::started(heard);

@@ -83,7 +83,10 @@ std::string printable(std::string_view text) {
     std::string out;
     while (!text.empty()) {
         const std::size_t size = character_size(text);
-        const bool is_control = static_cast<unsigned char>(text.front()) < 0x20 || text.front() == 0x7F;
+        const auto lead = static_cast<unsigned char>(text.front());
+        // C1 controls (U+0080 to U+009F) command a terminal as C0 does.
+        const bool is_c1 = lead == 0xC2 && size == 2 && static_cast<unsigned char>(text[1]) < 0xA0;
+        const bool is_control = lead < 0x20 || lead == 0x7F || is_c1;
         const std::string_view shown = size == 0 || is_control ? "?" : text.substr(0, size);
         if (out.size() + shown.size() > printable_limit) break;
         out += shown;

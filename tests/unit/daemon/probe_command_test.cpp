@@ -96,6 +96,10 @@ TEST_F(ProbeNow, SaysWhatThereIs) {
     EXPECT_EQ(run({}), 2);
     EXPECT_EQ(err.str(), "livecanary: no probe to run: name some, or give --all or --kind\n");
     EXPECT_EQ(run({.kind = "mysql"}), 2);
+    EXPECT_EQ(err.str(),
+              "livecanary: no probe of kind 'mysql'. There are: push-main (scripted) cover (scripted)\n");
+    EXPECT_EQ(run({.names = {"push-mian"}, .output = Output::nagios}), 3) << "2 would be an outage";
+    EXPECT_EQ(out.str(), "LIVECANARY UNKNOWN - no such probe\n");
 }
 
 TEST_F(ProbeNow, JsonIsOneObjectALine) {
@@ -161,13 +165,13 @@ TEST_F(ProbeNow, ShowsEachPhaseAsItHappens) {
 
 TEST_F(ProbeNow, AsksTheAnchorsToo) {
     asio::io_context io;
-    asio::ip::tcp::acceptor closed(io, {asio::ip::address_v4::loopback(), 0});
-    const auto port = std::to_string(closed.local_endpoint().port());
-    closed.close();
-    settings.anchors = {"http://127.0.0.1:" + port + "/"};
+    asio::ip::udp::socket server(io, {asio::ip::address_v4::loopback(), 0});
+    settings.dns_servers = {"127.0.0.1:" + std::to_string(server.local_endpoint().port())};
+    server.close();  // so nothing listens there
+    settings.anchors = {"http://anchor.test/"};
     auto& probe = add("a", {fails(asio::error::host_unreachable, tcp)});
     EXPECT_EQ(run({.all = true}), 3);
-    EXPECT_NE(out.str().find("the anchors fail too: http://127.0.0.1:" + port + "/: Connection refused"),
+    EXPECT_NE(out.str().find("the anchors fail too: http://anchor.test/: the name server could not answer"),
               std::string::npos)
         << out.str();
     EXPECT_EQ(probe.experiments, 0) << "nothing is proven, so nothing is to be told apart";

@@ -92,7 +92,9 @@ name = "0"
 kind = "other"
 url = "x"
 )");
-    ASSERT_EQ(mistakes(loaded), Strings{});
+    ASSERT_EQ(mistakes(loaded),
+              Strings{"l.toml:14:17: warning: alerting.alertmanagers: this version does not "
+                      "deliver alerts by itself; use the rules for Prometheus"});
     const Settings& settings = loaded.settings;
     EXPECT_EQ(settings.location, "Shanghai-1");
     EXPECT_EQ(settings.max_concurrent_probes, 10'000);
@@ -241,7 +243,33 @@ Loaded load_example(bool taken_over) {
 TEST(Example, ChangesNothingAsInstalled) {
     const Loaded loaded = load_example(false);
     EXPECT_EQ(mistakes(loaded), Strings{});
-    EXPECT_TRUE(loaded.settings.probes.empty());
+    ASSERT_EQ(loaded.settings.probes.size(), 1);
+    EXPECT_EQ(loaded.settings.probes[0].name, "reference") << "the built-in probe of ourselves";
+}
+
+TEST(Reference, IsBuiltInUnlessConfiguredOrSwitchedOff) {
+    const auto kinds_of = [](const std::string& text) {
+        const FakeWorld world{.files = {{"l.toml", text}}};
+        const Loaded loaded = load_settings("l.toml", world.surroundings());
+        EXPECT_EQ(mistakes(loaded), Strings{});
+        Strings found;
+        for (const ProbeSettings& probe : loaded.settings.probes)
+            found.push_back(probe.name + " " + std::string(probe.kind->name));
+        return found;
+    };
+    EXPECT_EQ(kinds_of(""), Strings{"reference reference"});
+    EXPECT_EQ(kinds_of("[daemon]\nreference = false\n"), Strings{});
+    EXPECT_EQ(kinds_of("[[probe]]\nname = 'own'\nkind = 'reference'\n"), Strings{"own reference"});
+}
+
+TEST(Push, MustBeShorterThanItsTimeout) {
+    const FakeWorld world{.files = {{"l.toml",
+                                     "[[probe]]\nname = 'p'\nkind = 'rtmp_push'\nurl = 'rtmp://h/live/s'\n"
+                                     "timeout = '5s'\n"}}};
+    EXPECT_EQ(
+        mistakes(load_settings("l.toml", world.surroundings())),
+        Strings{"l.toml:5:11: probe.timeout: a run of this probe takes 5s when all is well: expected more "
+                "than that, found 5s"});
 }
 
 TEST(Example, EveryExampleInItIsRightAndShowsTheDefaults) {
@@ -253,7 +281,7 @@ TEST(Example, EveryExampleInItIsRightAndShowsTheDefaults) {
     EXPECT_EQ(loaded.settings.reference, defaults.reference);
     EXPECT_EQ(loaded.settings.web_listen, defaults.web_listen);
     EXPECT_EQ(loaded.settings.dns_servers, defaults.dns_servers);
-    ASSERT_EQ(loaded.settings.probes.size(), 2);
+    ASSERT_EQ(loaded.settings.probes.size(), 3);  // and the reference probe
     const ProbeSettings untouched;
     const ProbeSettings& second = loaded.settings.probes[1];  // has what [defaults] says
     EXPECT_EQ(second.interval, untouched.interval);

@@ -176,8 +176,9 @@ const VerifyCase verify[] = {
     {"wrong_key", signed_url, "another", "", expiry - 1h,
      "ok: valid until 2018-12-29T06:13:45.000Z\n"
      "wrong: txSecret comes out with no key given: another key, or another stream name was hashed\n"},
-    {"without_a_key_only_the_time_is_checked", signed_url, "", "", expiry - 1h,
-     "ok: valid until 2018-12-29T06:13:45.000Z\n", 0},
+    {"without_a_key_not_all_is_checked", signed_url, "", "", expiry - 1h,
+     "ok: valid until 2018-12-29T06:13:45.000Z\n"
+     "wrong: txSecret was not checked, because no key was given: --key.file or --key.env\n"},
     // The hash of "…test5C271099" with the time shown in small letters.
     {"case_of_the_time", with("f85a2ab363fe4deaffef9754d79da6fe", "5c271099"), key, "", expiry - 1h,
      "ok: valid until 2018-12-29T06:13:45.000Z\n"
@@ -200,10 +201,12 @@ const VerifyCase verify[] = {
      "wrong: there is no txSecret\n"
      "wrong: there is no txTime\n"},
     {"no_time", with("f85a2ab363fe4deaffef9754d79da6fe", "tomorrow"), "", "", expiry,
-     "wrong: txTime is not a hexadecimal time in seconds\n"},
+     "wrong: txTime is not a hexadecimal time in seconds\n"
+     "wrong: txSecret was not checked, because no key was given: --key.file or --key.env\n"},
     {"bizid", "rtmp://8888.livepush.myqcloud.com/live/9999_test?bizid=7777&txSecret=1&txTime=5C271099", "",
      "", expiry - 1h,
      "ok: valid until 2018-12-29T06:13:45.000Z\n"
+     "wrong: txSecret was not checked, because no key was given: --key.file or --key.env\n"
      "wrong: bizid: the domain says 8888, bizid= says 7777, the stream name begins with 9999\n"},
     {"twice", with("f85a2ab363fe4deaffef9754d79da6fe") + "&txTime=5C271099", key, "", expiry - 1h,
      "wrong: txSecret or txTime stands there twice; servers look at one of them\n"

@@ -76,8 +76,12 @@ const Fault faults[] = {
      "static_check failed, trusted_url passed", [] { return issued("other-key", -1h); }},
     {"issued_without_secret", [](RtmpCloud&) {}, "push_auth_params_missing",
      "static_check failed, trusted_url passed", [] { return std::string("?txTime=70000000"); }},
-    {"issued_for_another_account", [](RtmpCloud& cloud) { cloud.domains = {"5678.livepush.test"}; },
-     "push_wrong_bizid_or_appid",
+    {"issued_for_another_account_and_told", speak_plainly, "push_wrong_bizid_or_appid",
+     "static_check failed, trusted_url failed, backup_key failed, free_name failed, wrong_secret failed, "
+     "expired "
+     "failed, unknown_domain failed",
+     [] { return issued("main-key", 1h, "bizid=5678"); }},
+    {"issued_for_another_account", [](RtmpCloud&) {}, "push_refused",
      "static_check failed, trusted_url failed, backup_key failed, free_name failed, wrong_secret failed, "
      "expired "
      "failed, unknown_domain failed",
@@ -197,6 +201,24 @@ TEST(RtmpPushControl, ControlsThatDoNotGetThroughShowNothing) {
     const Diagnosis diagnosis = probe.diagnose(failed);
     EXPECT_EQ(diagnosis.label(), "push_refused");
     EXPECT_TRUE(diagnosis.ruled_out.empty()) << diagnosis.ruled_out.front();
+}
+
+// Once we are to stop, no server is asked anything more.
+TEST(RtmpPushControl, CutControlsAreTheLast) {
+    PushStage stage;
+    ScriptedRtmpServer server(stage.io, {.on_publish = always(Then::finish)});
+    const Probe probe = stage.make(url_line(server) + "push_key = { env = 'MAIN' }");
+    ProbeRun run(stage.env, 30s);
+    const RunResult failed = await(stage.io, probe.run(run));
+    server.play({.on_publish = always(Then::stay_silent)});
+    ProbeRun controls(stage.env, 30s);
+    Task<std::vector<Control>> playing(stage.io, probe.controls(controls, failed));
+    run_until(stage.io, [&] { return server.heard().size() == 2 && server.last().has("publish"); });
+    playing.cut();
+    EXPECT_TRUE(playing.wait().empty());
+    EXPECT_EQ(server.heard().size(), 2U);
+    stage.wait_until_deserted(server);
+    EXPECT_TRUE(server.last().gave_back());
 }
 
 TEST(RtmpPushControl, SilentServerIsNotAskedAgain) {

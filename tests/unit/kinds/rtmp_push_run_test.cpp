@@ -155,8 +155,6 @@ const Case cases[] = {
     // Accepted, then not: at 25 pictures and 43 sounds a second, 80 messages are 1.2 s.
     {"kicks_with_a_fin", [] { return RtmpStory{.media_before = 80, .on_media = always(Then::finish)}; },
      "media", "closed", "media accepted closed", "push_dropped"},
-    {"kicks_with_a_reset", [] { return RtmpStory{.media_before = 80, .on_media = always(Then::reset)}; },
-     "media", "reset", "media accepted closed", "push_dropped"},
     {"kicks_with_a_status",
      [] {
          return RtmpStory{.media_before = 80,

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tests/support/scripted_peer.hpp"
 #include "tests/unit/kinds/push_stage.hpp"
 
 namespace {
@@ -266,6 +267,7 @@ RunResult cut(PushStage& stage, const ScriptedRtmpServer& server, const std::fun
     push.cut();
     RunResult result = push.wait();
     EXPECT_EQ(result.code, asio::error::operation_aborted) << result.code.message();
+    EXPECT_TRUE(run.was_cut());
     stage.wait_until_deserted(server);
     return result;
 }
@@ -291,6 +293,29 @@ TEST(RtmpPushTeardown, CutBeforeAnythingWasTakenJustLeaves) {
         cut(stage, server,
             [&] { return !server.heard().empty() && (!talks || server.last().bytes >= 1537); });
         EXPECT_FALSE(server.last().has("publish"));
+    }
+}
+
+TEST(RtmpPushTeardown, CutWhileConnecting) {
+    PushStage stage;
+    stage.names.set("slow.test", {.how = DnsReply::How::never});
+    const FullPort full(stage.io);
+    rtmp_push::Plan resolving{.url = {.host = "slow.test", .app = "live", .stream_name = "canary"}};
+    rtmp_push::Plan connecting = resolving;
+    connecting.url.host = "127.0.0.1";
+    connecting.url.port = full.endpoint().port();
+    for (const auto& [plan, phase] : {std::pair(resolving, "dns"), std::pair(connecting, "dns tcp")}) {
+        std::string entered;
+        ProbeRun run(stage.env, 1min, [&](const PhaseTime& time, bool) { entered = time.phase.name; });
+        Task<RunResult> push(stage.io, push_to_end(plan, run));
+        run_until(stage.io, [&, last = std::string(phase).substr(std::string(phase).rfind(' ') + 1)] {
+            return entered == last;
+        });
+        push.cut();
+        const RunResult result = push.wait();
+        EXPECT_EQ(way(result), phase);
+        EXPECT_EQ(result.code, asio::error::operation_aborted);
+        EXPECT_TRUE(run.was_cut());
     }
 }
 
