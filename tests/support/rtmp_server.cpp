@@ -408,6 +408,7 @@ ScriptedRtmpServer::ScriptedRtmpServer(asio::io_context& io, RtmpStory story, in
     : state_(std::make_shared<State>(io, std::move(story))) {
     auto& acceptor = state_->acceptor;
     acceptor.open(tcp::v4());
+    acceptor.set_option(tcp::acceptor::reuse_address(true));
     // Before listen(): the window a connection starts with depends on it (tcp(7)).
     if (receive_buffer > 0) acceptor.set_option(asio::socket_base::receive_buffer_size(receive_buffer));
     acceptor.bind({asio::ip::make_address(address), port});

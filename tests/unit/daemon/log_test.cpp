@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
-#include <regex>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -102,10 +102,10 @@ std::vector<std::string> logged(Level least, Format format, const std::function<
 TEST(Log, WritesLinesWithTheirTimeInUtc) {
     const auto lines = logged(Level::info, Format::logfmt, [] { info("started", {{"probes", "3"}}); });
     ASSERT_EQ(lines.size(), 1U);
-    EXPECT_TRUE(std::regex_match(
-        lines[0],
-        std::regex(R"(time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=info msg=started probes=3)")))
-        << lines[0];
+    std::string shape = lines[0];
+    std::ranges::replace_if(
+        shape, [](char c) { return c >= '0' && c <= '9'; }, '0');
+    EXPECT_EQ(shape, "time=0000-00-00T00:00:00.000Z level=info msg=started probes=0");
 }
 
 TEST(Log, WritesJson) {

@@ -5,7 +5,6 @@
 #include <csignal>
 #include <deque>
 #include <list>
-#include <regex>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -120,7 +119,13 @@ TEST_F(ProbeNow, JsonIsOneObjectALine) {
 
 /// Durations are measured, so they are set to one here.
 std::string timeless(const std::string& text) {
-    return std::regex_replace(text, std::regex(R"(=\d+\.\d+s)"), "=1s");
+    std::string out;
+    std::size_t at = 0;
+    for (std::size_t from; (from = text.find("'=", at)) != std::string::npos;) {
+        out += text.substr(at, from + 2 - at) + "1";
+        at = text.find('s', from);
+    }
+    return out + text.substr(at);
 }
 
 TEST_F(ProbeNow, NagiosWordForWord) {

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <stdexcept>
+
+#include <boost/system/system_error.hpp>
 
 #include "probes/rtmp_push/controls.hpp"
 #include "tests/unit/kinds/push_stage.hpp"
@@ -233,17 +236,25 @@ TEST(RtmpPushControl, SilentServerIsNotAskedAgain) {
 /// Two servers under one name, on the same port.
 struct TwoNodes {
     PushStage stage{};
-    ScriptedRtmpServer second{stage.io, {}, 0, "127.0.0.2"};
-    std::unique_ptr<ScriptedRtmpServer> first{};
+    std::unique_ptr<ScriptedRtmpServer> first{};   ///< 127.0.0.1
+    std::unique_ptr<ScriptedRtmpServer> second{};  ///< 127.0.0.2
 
-    explicit TwoNodes(RtmpStory story) {
-        first =
-            std::make_unique<ScriptedRtmpServer>(stage.io, std::move(story), 0, "127.0.0.1", second.port());
+    explicit TwoNodes(const RtmpStory& story) {
         stage.names.set("push.test",
                         {.addresses = {"127.0.0.1", "127.0.0.2"}, .cnames = {"push.cloud.test"}});
+        // A port that is free on one address may be taken on the other.
+        for (int attempt = 0; attempt < 100 && !first; ++attempt) {
+            second = std::make_unique<ScriptedRtmpServer>(stage.io, RtmpStory{}, 0, "127.0.0.2");
+            try {
+                first = std::make_unique<ScriptedRtmpServer>(stage.io, story, 0, "127.0.0.1", second->port());
+            } catch (const boost::system::system_error& taken) {
+                if (taken.code() != asio::error::address_in_use) throw;
+            }
+        }
+        if (!first) throw std::runtime_error("no port is free on both addresses");
     }
     Probe make() const {
-        return PushStage::make("url = 'rtmp://push.test:" + std::to_string(second.port()) +
+        return PushStage::make("url = 'rtmp://push.test:" + std::to_string(second->port()) +
                                "/live/x'\nmedia = '1s'");
     }
     Judged judge() { return stage.judge(make()); }
@@ -268,7 +279,7 @@ TEST(RtmpPushControl, NodeThatRefusesConnections) {
 
 TEST(RtmpPushControl, BothNodesRefuseConnections) {
     TwoNodes nodes({});
-    const auto port = std::to_string(nodes.second.port());
+    const auto port = std::to_string(nodes.second->port());
     nodes.first.reset();
     auto& stage = nodes.stage;
     stage.names.set("push.test", {.addresses = {"127.0.0.1", "127.0.0.3"}, .cnames = {"push.cloud.test"}});
@@ -290,7 +301,7 @@ TEST(RtmpPushControl, AllGoToTheAddressThatFailed) {
     ProbeRun controls(stage.env, 30s);
     failed.controls = await(stage.io, probe.controls(controls, failed));
     EXPECT_EQ(played(failed), "static_check failed, free_name failed, unknown_domain failed");
-    EXPECT_TRUE(nodes.second.heard().empty());
+    EXPECT_TRUE(nodes.second->heard().empty());
 }
 
 TEST(RtmpPushControl, StaticCheckOfTheUrl) {
