@@ -77,8 +77,8 @@ void start(Level level, Format format) {
 }
 
 void stop() {
+    state.thread.reset();  // joins after the queue is empty; then nobody else holds the logger
     state.logger.reset();
-    state.thread.reset();  // joins after the queue is empty
 }
 
 void debug(std::string_view message, const Fields& fields) { write(Level::debug, message, fields); }
