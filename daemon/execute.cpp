@@ -1,6 +1,5 @@
 #include "daemon/execute.hpp"
 
-#include <cstdio>
 #include <exception>
 #include <optional>
 
@@ -13,13 +12,6 @@ namespace livecanary::daemon {
 namespace asio = boost::asio;
 
 namespace {
-
-/// 64 random bits as hexadecimal digits: names a run in logs, pages and streams.
-std::string new_run_id(Env& env) {
-    char text[17];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(env.random()));
-    return text;
-}
 
 std::string milliseconds_text(Clock::duration d) {
     return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(d).count()) + " ms";
@@ -46,6 +38,7 @@ asio::awaitable<RunResult> execute(const ProbeSettings& probe, Env& env, const H
     co_await asio::this_coro::throw_if_cancelled(false);
     const auto started = env.now();
     ProbeRun run(env, probe.timeout, std::move(observer));
+    const std::string run_id = run.run_id();
     RunResult result;
     std::optional<std::string> bug;
     try {
@@ -58,7 +51,7 @@ asio::awaitable<RunResult> execute(const ProbeSettings& probe, Env& env, const H
         result = run.fail(make_error_code(boost::system::errc::state_not_recoverable));
         result.inconclusive = "a fault of our own: " + *bug;
     }
-    result.run_id = new_run_id(env);
+    result.run_id = run_id;
     if (result.inconclusive.empty() && result.code && result.reason() == Reason::local)
         result.inconclusive = "a fault of our own: " + result.code.message();
     if (result.inconclusive.empty()) result.inconclusive = doubt(result, honesty, env, started);

@@ -69,7 +69,7 @@ std::string duration_text(Clock::duration duration) {
 
 std::string sentence(const RunResult& run, const Diagnosis& found, std::string_view lang) {
     if (run.outcome() == RunOutcome::inconclusive) return run.inconclusive;
-    if (run.outcome() == RunOutcome::ok) return {};
+    if (run.outcome() == RunOutcome::ok) return run.headline;
     std::string where(run.failed_phase());
     where += ": " + std::string(to_string(run.reason()));
     if (found.cause) return title(*found.cause, lang) + " (" + where + ")";
@@ -101,7 +101,8 @@ void print_result(std::ostream& out, const ProbeSettings& probe, const RunResult
         << "  " << colour << to_string(outcome) << c.off << " in " << duration_text(run.duration) << ", run "
         << run.run_id << '\n';
     print_phases(out, run, c);
-    if (outcome != RunOutcome::ok) out << "  " << c.bold << sentence(run, found, paper.lang) << c.off << '\n';
+    if (const auto words = sentence(run, found, paper.lang); !words.empty())
+        out << "  " << c.bold << words << c.off << '\n';
     if (found.cause) out << "  cause      " << c.red << to_string(*found.cause) << c.off << '\n';
     if (found.cause_class)
         out << "  class      " << c.yellow << to_string(*found.cause_class) << c.off << '\n';

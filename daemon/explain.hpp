@@ -8,7 +8,7 @@
 
 namespace livecanary::daemon {
 
-/// One sentence: what is wrong, as far as it is known; empty if the run is ok.
+/// One sentence: what is wrong, as far as it is known; of a run that is ok, what it measured, or nothing.
 std::string sentence(const RunResult& run, const Diagnosis& found, std::string_view lang);
 
 /// The fix of the cause, or of the likeliest candidate; empty if there is none.

@@ -161,12 +161,23 @@ std::vector<prometheus::MetricFamily> Families::take() {
     return std::exchange(families_, {});
 }
 
+namespace {
+
+/// A histogram for each value of a label is too much to have for what a probe never does, such as playing
+/// over a protocol that is not configured.
+bool comes_when_observed(const Value& value) noexcept {
+    return value.type == ValueType::histogram && !value.label_values.empty();
+}
+
+}  // namespace
+
 std::size_t most_series(const Kind& kind) noexcept {
     // success, runs, failures, inconclusive, confirmations, failing, consecutive_failures, alerting,
     // fail_after, in_maintenance, last_run, last_success, interval, timeout, info
     std::size_t series = 15 + skip_reasons.size() + histogram_series(duration_bounds.size());
     series += 3 * kind.phases.size();  // the summary's _sum and _count, and the last duration
     for (const Value& value : kind.values) {
+        if (comes_when_observed(value)) continue;
         const std::size_t each =
             value.type == ValueType::histogram ? histogram_series(value.buckets.size()) : 1;
         series += each * std::max<std::size_t>(1, value.label_values.size());
@@ -243,7 +254,9 @@ public:
                               : with({{std::string(own.value.label), std::string(own.label_value)}});
             if (own.value.type == ValueType::counter) add(into, metric, own.sum.Collect(), std::move(labels));
             if (own.value.type == ValueType::histogram)
-                add(into, metric, own.all.Collect(), std::move(labels));
+                if (auto all = own.all.Collect();
+                    all.histogram.sample_count > 0 || !comes_when_observed(own.value))
+                    add(into, metric, std::move(all), std::move(labels));
             if (own.last) add(into, metric, gauge(*own.last), std::move(labels));
         }
         add(into, probe_info, gauge(1), info_);

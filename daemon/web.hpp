@@ -22,7 +22,7 @@ struct ProbeStatus {
     std::string outcome{};  ///< ok, failed, inconclusive; empty before the first run
     std::string phase{}, reason{};
     std::string cause{};     ///< cause, else class, else empty
-    std::string sentence{};  ///< what is wrong, for people; empty if ok
+    std::string sentence{};  ///< what is wrong, or what was measured, for people; may be empty
     bool alerting = false;
     WallTime since{};  ///< of the present outcome
     WallTime last_run{};

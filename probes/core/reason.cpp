@@ -28,6 +28,11 @@ std::string_view to_string(Reason reason) noexcept {
         case Reason::rejected: return "rejected";
         case Reason::mismatch: return "mismatch";
         case Reason::stalled: return "stalled";
+        case Reason::not_found: return "not_found";
+        case Reason::forbidden: return "forbidden";
+        case Reason::no_media: return "no_media";
+        case Reason::stale: return "stale";
+        case Reason::undecodable: return "undecodable";
         case Reason::local: return "local";
     }
     // clang-format on

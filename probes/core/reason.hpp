@@ -25,6 +25,11 @@ enum class Reason {
     rejected,     ///< the peer understood and said no
     mismatch,     ///< a well-formed answer, but not the one the configuration expects
     stalled,      ///< the connection stands, but nothing moves on it any more
+    not_found,    ///< the peer serves, and does not have what was asked for
+    forbidden,    ///< the peer has rules on who may have it, and these say no
+    no_media,     ///< what was asked for was granted, and nothing of it came
+    stale,        ///< what came is old: of an earlier time, or no longer renewed
+    undecodable,  ///< media came that no decoder could show
     local,        ///< our own fault (descriptors, memory, a bug): proves nothing about the target
 };
 

@@ -2,6 +2,7 @@
 // One execution of a probe: its deadline, its phases, its evidence, its result.
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <functional>
 #include <optional>
 #include <random>
@@ -121,6 +122,8 @@ struct RunResult {
     std::vector<Evidence> evidence{};
     std::vector<Found> values{};
     std::vector<Control> controls{};
+    /// What a run that is ok measured, in a few words for people; empty if the kind has none.
+    std::string headline{};
     /// How the run ended, in a form that two runs of one kind can be compared by; empty if the kind has none.
     std::string fingerprint{};
     error_code code{};           ///< empty if ok
@@ -164,9 +167,14 @@ public:
     ProbeRun(Env& env, Clock::duration timeout, Observer observer = {})
         : env_(env), started_(env.now()), deadline_(started_ + timeout), observer_(std::move(observer)) {
         result_.started = env.wall();
+        char id[17];
+        std::snprintf(id, sizeof id, "%016llx", static_cast<unsigned long long>(env.random()));
+        result_.run_id = id;
     }
 
     Env& env() noexcept { return env_; }
+    /// 64 random bits as hexadecimal digits: names the run in logs, on pages and in streams.
+    const std::string& run_id() const noexcept { return result_.run_id; }
     /// One deadline for the whole run; phases share it rather than having one each.
     Clock::time_point deadline() const noexcept { return deadline_; }
     Clock::time_point started() const noexcept { return started_; }
@@ -188,6 +196,7 @@ public:
     void found(const Value& value, double number, std::string_view label_value = {}) {
         result_.values.push_back({value, number, label_value});
     }
+    void headline(std::string words) { result_.headline = std::move(words); }
     void fingerprint(std::string how) { result_.fingerprint = std::move(how); }
     /// Records that the phase under way failed, and lets the run go on to clean up. Only the first counts.
     void failed(error_code code) {

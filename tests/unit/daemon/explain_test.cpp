@@ -66,7 +66,13 @@ Diagnosis a_class() {
                            {Cause::push_url_expired, "the clock is not sure"}}};
 }
 
-TEST(Sentence, OfAnOkRunIsEmpty) { EXPECT_EQ(sentence(run(), {}, "en"), ""); }
+TEST(Sentence, OfAnOkRunIsWhatItMeasured) {
+    EXPECT_EQ(sentence(run(), {}, "en"), "");
+    RunResult played = run();
+    played.headline = "played rtmp 3.2 ms behind";
+    EXPECT_EQ(sentence(played, {}, "en"), "played rtmp 3.2 ms behind");
+    EXPECT_NE(printed(played, {}).find("\n  played rtmp 3.2 ms behind\n"), std::string::npos);
+}
 
 TEST(Sentence, NamesTheCause) {
     const auto failed = run(boost::asio::error::eof);

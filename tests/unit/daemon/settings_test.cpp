@@ -235,7 +235,8 @@ std::string example(bool taken_over) {
 Loaded load_example(bool taken_over) {
     const FakeWorld world{.files = {{"l.toml", example(taken_over)},
                                     {"/creds/push-key", "a\n"},
-                                    {"/creds/push-key-backup", "b\n"}},
+                                    {"/creds/push-key-backup", "b\n"},
+                                    {"/creds/play-key", "c\n"}},
                           .credentials_directory = "/creds"};
     return load_settings("l.toml", world.surroundings());  // with the kinds that are built in
 }
