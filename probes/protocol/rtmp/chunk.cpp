@@ -158,8 +158,11 @@ error_code ChunkReader::start_payload() {
 
 error_code ChunkReader::on_payload(std::span<const std::uint8_t> bytes) {
     ChunkStream& stream = *stream_;
-    if (stream.length <= limits_.message_bytes)
+    if (stream.length <= limits_.message_bytes) {
+        unfinished_bytes_ += bytes.size();
+        if (unfinished_bytes_ > limits_.total_bytes) return Error::too_much_unfinished;
         stream.message.payload.insert(stream.message.payload.end(), bytes.begin(), bytes.end());
+    }
     stream.received += static_cast<std::uint32_t>(bytes.size());
     chunk_left_ -= static_cast<std::uint32_t>(bytes.size());
     if (chunk_left_ > 0) return {};
@@ -176,6 +179,7 @@ error_code ChunkReader::on_message() {
         return {};
     }
     const auto payload = std::exchange(stream.message.payload, {});
+    unfinished_bytes_ -= payload.size();
     ready_.push_back(stream.message);
     ready_.back().payload = payload;
     if (payload.size() < 4) return {};
@@ -187,6 +191,7 @@ error_code ChunkReader::on_message() {
         const auto found = streams_.find(number);
         if (found == streams_.end()) return {};
         found->second.received = 0;
+        unfinished_bytes_ -= found->second.message.payload.size();
         found->second.message.payload.clear();
     }
     return {};

@@ -23,9 +23,11 @@ enum class MessageType : std::uint8_t {
     set_peer_bandwidth = 6,
     audio = 8,
     video = 9,
+    data_amf3 = 15,     ///< one extra byte, then as data_amf0
     command_amf3 = 17,  ///< one extra byte, then as command_amf0
     data_amf0 = 18,
     command_amf0 = 20,
+    aggregate = 22,  ///< audio, video and data as FLV tags, §7.1.6
 };
 
 struct Message {
@@ -48,6 +50,9 @@ struct ChunkLimits {
     std::size_t message_bytes = 64 * 1024;
     /// Chunk streams with a state of their own; the protocol allows 65598, servers use about five.
     std::size_t chunk_streams = 64;
+    /// What unfinished messages of all chunk streams may hold together, in bytes. The default is what the
+    /// other two amount to.
+    std::size_t total_bytes = 64 * 64 * 1024;
 };
 
 /// From bytes, in pieces of any size, to messages.
@@ -60,9 +65,9 @@ class ChunkReader {
 public:
     explicit ChunkReader(ChunkLimits limits = {}) noexcept : limits_(limits) {}
 
-    /// Error::unknown_chunk_stream, interrupted_message, bad_chunk_size, too_many_chunk_streams. After an
-    /// error the framing is lost: each further call returns the same error. Messages completed before stay
-    /// available.
+    /// Error::unknown_chunk_stream, interrupted_message, bad_chunk_size, too_many_chunk_streams,
+    /// too_much_unfinished. After an error the framing is lost: each further call returns the same error.
+    /// Messages completed before stay available.
     error_code feed(std::span<const std::uint8_t> bytes);
 
     /// The next complete message, in the order of their last bytes.
@@ -95,6 +100,7 @@ private:
     error_code failed_;
     std::uint32_t chunk_size_ = default_chunk_size;
     std::uint64_t skipped_messages_ = 0;
+    std::size_t unfinished_bytes_ = 0;  // in the messages of all chunk streams
     std::map<std::uint32_t, ChunkStream> streams_;
     std::deque<Message> ready_;
     // The header being read: 3 bytes basic header, 11 message header, 4 extended timestamp at most.

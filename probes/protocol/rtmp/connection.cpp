@@ -14,7 +14,9 @@ constexpr std::uint32_t min_window = 1024;      // bytes
 constexpr std::uint32_t max_window = 1u << 31;  // bytes; above, 32-bit counts could not tell it from 0
 constexpr std::uint32_t min_pong_interval_ms = 100;
 
-// User Control events (RTMP 1.0 §7.1.7); the others are about playback.
+// User Control events (RTMP 1.0 §7.1.7); the others change nothing.
+constexpr std::uint32_t stream_eof = 1;
+constexpr std::uint32_t set_buffer_length = 3;
 constexpr std::uint32_t ping_request = 6;
 constexpr std::uint32_t ping_response = 7;
 
@@ -81,12 +83,16 @@ void Connection::send_window_ack_size(std::uint32_t bytes) {
     send_number(MessageType::window_ack_size, bytes);
 }
 
-void Connection::send_ping_request(std::uint32_t value) { send_user_control(ping_request, value); }
+void Connection::send_ping_request(std::uint32_t value) { send_user_control(ping_request, {value}); }
 
-void Connection::send_user_control(std::uint32_t event, std::uint32_t value) {
+void Connection::send_set_buffer_length(std::uint32_t message_stream_id, std::uint32_t milliseconds) {
+    send_user_control(set_buffer_length, {message_stream_id, milliseconds});
+}
+
+void Connection::send_user_control(std::uint32_t event, std::initializer_list<std::uint32_t> values) {
     std::vector<std::uint8_t> payload;
     append_be(event, 2, payload);
-    append_be(value, 4, payload);
+    for (const std::uint32_t value : values) append_be(value, 4, payload);
     send_control(MessageType::user_control, std::move(payload));
 }
 
@@ -160,11 +166,12 @@ void Connection::on_user_control(std::span<const std::uint8_t> payload, std::uin
     if (payload.size() < 6) return;
     const auto event = static_cast<std::uint32_t>(read_be(payload.first(2)));
     const auto value = static_cast<std::uint32_t>(read_be(payload.subspan(2, 4)));
+    if (event == stream_eof) incoming_.emplace_back(StreamEnd{value});
     if (event == ping_response) incoming_.emplace_back(PingAnswer{value});
     if (event != ping_request || !may_answer_) return;
     if (last_pong_ms_ && now_ms - *last_pong_ms_ < min_pong_interval_ms) return;
     last_pong_ms_ = now_ms;
-    send_user_control(ping_response, value);
+    send_user_control(ping_response, {value});
 }
 
 }  // namespace livecanary::protocol::rtmp

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <variant>
@@ -73,8 +74,12 @@ struct AckSeen {
 struct PingAnswer {
     std::uint32_t value = 0;
 };
+/// StreamEOF: what was played on this message stream is over.
+struct StreamEnd {
+    std::uint32_t message_stream_id = 0;
+};
 /// What feed() found, for the session above.
-using Incoming = std::variant<HandshakeEnd, AckSeen, PingAnswer, ServerSettings, Message>;
+using Incoming = std::variant<HandshakeEnd, AckSeen, PingAnswer, ServerSettings, Message, StreamEnd>;
 
 /// Bytes in, messages out, and what must be answered is answered. Messages of types 1 to 6 end here.
 class Connection {
@@ -89,6 +94,7 @@ public:
     void send_set_chunk_size(std::uint32_t bytes);
     void send_window_ack_size(std::uint32_t bytes);
     void send_ping_request(std::uint32_t value);
+    void send_set_buffer_length(std::uint32_t message_stream_id, std::uint32_t milliseconds);
 
     std::vector<std::uint8_t> take_output();
     /// Forgets what is queued and not taken.
@@ -111,7 +117,7 @@ private:
     void on_user_control(std::span<const std::uint8_t> payload, std::uint32_t now_ms);
     void send_control(MessageType type, std::vector<std::uint8_t> payload);
     void send_number(MessageType type, std::uint32_t number);
-    void send_user_control(std::uint32_t event, std::uint32_t value);
+    void send_user_control(std::uint32_t event, std::initializer_list<std::uint32_t> values);
 
     Handshake handshake_;
     ChunkReader reader_;

@@ -17,6 +17,7 @@ error_code make_error_code(Error error) noexcept {
          {interrupted_message, "a message starts inside an unfinished one", Reason::protocol},
          {bad_chunk_size, "the server sets an impossible chunk size", Reason::protocol},
          {too_many_chunk_streams, "the server uses too many chunk streams", Reason::protocol},
+         {too_much_unfinished, "the server leaves too much in unfinished messages", Reason::protocol},
          {zero_window, "the server sets an acknowledgement window of 0", Reason::protocol},
          {amf_truncated, "an AMF0 value runs past the end of its message", Reason::protocol},
          {amf_unknown_type, "an AMF0 value of an unknown type", Reason::protocol},
@@ -28,12 +29,15 @@ error_code make_error_code(Error error) noexcept {
          {create_stream_refused, "the server refused createStream", Reason::rejected},
          {publish_refused, "the server refused publish", Reason::rejected},
          {media_refused, "the server ended the publication", Reason::rejected},
+         {stream_not_found, "the server does not have the stream", Reason::not_found},
+         {play_refused, "the server refused play", Reason::rejected},
+         {playback_ended, "the stream that was played has ended", Reason::closed},
          {closed_by_command, "the server sent the command close", Reason::closed},
          {bad_app, "the application is empty, too long or has a character it may not have", Reason::local},
          {bad_tc_url, "tcUrl is not rtmp[s]://host[:port]/app", Reason::local},
          {bad_stream_name, "the stream name is empty, too long or has a space or control byte",
           Reason::local},
-         {bad_option, "a chunk size or window out of range", Reason::local}}};
+         {bad_option, "a chunk size, window or buffer length out of range", Reason::local}}};
     return {static_cast<int>(error), table};
 }
 

@@ -17,6 +17,7 @@ enum class Error {
     interrupted_message,     ///< a new message starts inside an unfinished one of the same chunk stream
     bad_chunk_size,          ///< Set Chunk Size of 0 or above 0x7FFFFFFF
     too_many_chunk_streams,  ///< more than ChunkLimits::chunk_streams
+    too_much_unfinished,     ///< unfinished messages above ChunkLimits::total_bytes
     zero_window,             ///< Window Acknowledgement Size of 0
     // A message cannot be understood.
     amf_truncated,     ///< a value runs past the end of its message
@@ -30,12 +31,15 @@ enum class Error {
     create_stream_refused,  ///< no to createStream
     publish_refused,        ///< no to publish
     media_refused,          ///< the publication was ended by the server
+    stream_not_found,       ///< no to play: there is no such stream
+    play_refused,           ///< no to play, or to playing on
+    playback_ended,         ///< the stream that is played has ended
     closed_by_command,      ///< the server sent the command `close`
     // Our own options, found before a byte is sent.
     bad_app,          ///< empty, too long, or with a leading slash, a space or a control byte
     bad_tc_url,       ///< not rtmp[s]://host[:port]/app
     bad_stream_name,  ///< empty, too long, or with a space or a control byte
-    bad_option,       ///< a chunk size or a window out of range
+    bad_option,       ///< a chunk size, a window or a buffer length out of range
 };
 
 error_code make_error_code(Error error) noexcept;

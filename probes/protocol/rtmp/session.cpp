@@ -1,7 +1,6 @@
 #include "probes/protocol/rtmp/session.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 #include <utility>
 
@@ -10,106 +9,12 @@
 namespace livecanary::protocol::rtmp {
 namespace {
 
-// As OBS has them: commands of the connection, and all of the stream.
-constexpr std::uint32_t command_chunk_stream = 3;
+// As OBS has it: all of the stream.
 constexpr std::uint32_t media_chunk_stream = 4;
-
-// Longest of each text we send, in bytes: far above any real one, far below what AMF0 can carry.
-constexpr std::size_t text_limit = 4096;
-// Shortest value of the stream name's query that is taken out of what a server says; shorter ones (a bizid, a
-// flag) are no secrets and would be found everywhere.
-constexpr std::size_t shortest_secret = 8;
-
-bool has_only_visible(std::string_view text) noexcept {
-    return !text.empty() && text.size() <= text_limit &&
-           std::none_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c <= ' ') || c == 0x7F; });
-}
-
-bool is_port(std::string_view text) noexcept {
-    if (text.empty() || text.size() > 5) return false;
-    unsigned port = 0;
-    for (const char c : text) {
-        if (c < '0' || c > '9') return false;
-        port = port * 10 + static_cast<unsigned>(c - '0');
-    }
-    return port >= 1 && port <= 65535;
-}
-
-// host, host:port, [address] or [address]:port
-bool is_authority(std::string_view text) noexcept {
-    std::string_view port;
-    std::string_view host = text;
-    if (text.starts_with('[')) {
-        const std::size_t end = text.find(']');
-        if (end == text.npos) return false;
-        host = text.substr(1, end - 1);
-        port = text.substr(end + 1);
-    } else if (const std::size_t colon = text.find(':'); colon != text.npos) {
-        host = text.substr(0, colon);
-        port = text.substr(colon);
-    }
-    return !host.empty() && host.find_first_of("/?#@[]") == host.npos &&
-           (port.empty() || (port.starts_with(':') && is_port(port.substr(1))));
-}
-
-bool is_tc_url(std::string_view url, std::string_view app) noexcept {
-    if (!has_only_visible(url)) return false;
-    for (const std::string_view scheme : {"rtmp://", "rtmps://"}) {
-        if (!url.starts_with(scheme)) continue;
-        const std::string_view rest = url.substr(scheme.size());
-        const std::size_t slash = rest.find('/');
-        return slash != rest.npos && is_authority(rest.substr(0, slash)) && rest.substr(slash + 1) == app;
-    }
-    return false;
-}
 
 PublishOptions checked(PublishOptions options) {
     if (const error_code error = check(options)) throw boost::system::system_error(error);
     return options;
-}
-
-// The query of a stream name or an application, and its longer values.
-void add_secrets(std::string_view text, std::vector<std::string>& secrets) {
-    const std::size_t mark = text.find('?');
-    if (mark == text.npos) return;
-    std::string_view query = text.substr(mark + 1);
-    secrets.emplace_back(query);
-    while (!query.empty()) {
-        const std::string_view pair = query.substr(0, query.find('&'));
-        query.remove_prefix(std::min(query.size(), pair.size() + 1));
-        const std::string_view value = pair.substr(std::min(pair.size(), pair.find('=') + 1));
-        if (value.size() >= shortest_secret) secrets.emplace_back(value);
-    }
-}
-
-// Longest first, so that none is left in parts.
-std::vector<std::string> secrets_in(const PublishOptions& options) {
-    std::vector<std::string> secrets;
-    add_secrets(options.stream_name, secrets);
-    add_secrets(options.app, secrets);
-    std::ranges::sort(secrets, std::ranges::greater(), &std::string::size);
-    return secrets;
-}
-
-// The value of `name=` in a description such as "[ code=403 need auth; authmod=adobe ] :
-// ?reason=authfailed&…".
-std::string parameter(std::string_view description, std::string_view name) {
-    const std::size_t at = description.find(name);
-    if (at == description.npos) return {};
-    const std::string_view value = description.substr(at + name.size());
-    return std::string(value.substr(0, value.find_first_of(" ;&]")));
-}
-
-bool starts_with_code(std::string_view code, std::string_view prefix) noexcept {
-    return same_code(code.substr(0, prefix.size()), prefix);
-}
-
-// A number for an id: finite, integral, 0 to 2^31.
-std::optional<std::uint32_t> as_id(std::optional<double> number) noexcept {
-    constexpr double largest = 2147483648.0;
-    if (!number || !(*number >= 0 && *number <= largest) || *number != std::floor(*number))
-        return std::nullopt;
-    return static_cast<std::uint32_t>(*number);
 }
 
 Error error_of(Step step) noexcept {
@@ -122,6 +27,8 @@ Error error_of(Step step) noexcept {
             return Error::publish_refused;
         case Step::media:
             return Error::media_refused;
+        case Step::play:
+            break;  // not a publisher's
     }
     return Error::connect_refused;
 }
@@ -129,10 +36,7 @@ Error error_of(Step step) noexcept {
 }  // namespace
 
 error_code check(const PublishOptions& options) {
-    if (!has_only_visible(options.app) || options.app.starts_with('/') || options.app.ends_with('/'))
-        return Error::bad_app;
-    if (!is_tc_url(options.tc_url, options.app)) return Error::bad_tc_url;
-    if (!has_only_visible(options.stream_name)) return Error::bad_stream_name;
+    if (const error_code error = check_names(options.app, options.tc_url, options.stream_name)) return error;
     if (options.chunk_size < default_chunk_size || options.chunk_size > 65536) return Error::bad_option;
     if (options.window_ack_size > 0x7FFFFFFF || options.flash_ver.size() > text_limit)
         return Error::bad_option;
@@ -144,7 +48,7 @@ PublishSession::PublishSession(PublishOptions options, std::uint32_t time,
     : options_(checked(std::move(options))),
       connection_(options_.digest_handshake ? Handshake::Form::digest_first : Handshake::Form::simple, time,
                   random),
-      secrets_(secrets_in(options_)) {}
+      secrets_(secrets_in(options_.stream_name, options_.app)) {}
 
 bool PublishSession::enter(State from, State to, const char* call) {
     if (state_ == State::ended) return false;
@@ -307,28 +211,14 @@ error_code PublishSession::on_answer(const Command& command, bool is_result) {
 }
 
 void PublishSession::on_connect_result(const Command& command) {
-    const Status status = status_of(command);
-    const bool is_success = status.code.empty() || same_code(status.code, "NetConnection.Connect.Success");
-    if (!is_success || same_code(status.level, "error")) return refuse(Step::connect, command);
-
-    Connected connected{.status = status, .fms_ver = {}, .software = {}, .version = {}, .capabilities = {}};
-    if (!command.arguments.empty()) {
-        connected.fms_ver = text_at(&command.arguments.front(), "fmsVer");
-        connected.capabilities = command.arguments.front().number_at("capabilities");
-    }
-    if (const AmfValue* info = command.info()) {
-        const AmfValue* data = info->find("data");
-        connected.software = text_at(data, "srs_server");
-        connected.version = text_at(data, "version");
-    }
-    events_.emplace_back(std::move(connected));
+    auto connected = read_connected(command, secrets_);
+    if (!connected) return refuse(Step::connect, command);
+    events_.emplace_back(*std::move(connected));
     state_ = State::connected;
 }
 
 error_code PublishSession::on_create_stream_result(const Command& command) {
-    const auto number = std::find_if(command.arguments.begin(), command.arguments.end(),
-                                     [](const AmfValue& argument) { return argument.number().has_value(); });
-    if (number != command.arguments.end()) stream_id_ = as_id(number->number());
+    stream_id_ = read_stream_id(command);
     if (!stream_id_) return Error::bad_stream_id;
     events_.emplace_back(StreamCreated{*stream_id_});
     state_ = State::created;
@@ -337,9 +227,9 @@ error_code PublishSession::on_create_stream_result(const Command& command) {
 
 void PublishSession::on_status(const Command& command) {
     const Status status = status_of(command);
-    if (same_code(status.code, "NetConnection.Connect.ReconnectRequest"))
-        events_.emplace_back(ReconnectRequest{.status = status, .tc_url = text_at(command.info(), "tcUrl")});
-    else if (unpublish_sent_ && same_code(status.code, "NetStream.Unpublish.Success")) {
+    if (auto request = read_reconnect_request(command, secrets_)) {
+        events_.emplace_back(*std::move(request));
+    } else if (unpublish_sent_ && same_code(status.code, "NetStream.Unpublish.Success")) {
         events_.emplace_back(Unpublished{status});
         state_ = State::ended;
     } else if (state_ == State::unpublishing || state_ == State::ended) {
@@ -353,11 +243,7 @@ void PublishSession::on_status(const Command& command) {
 
 // On message stream 0 a server speaks of the connection, on a foreign one of nothing that we asked for.
 void PublishSession::on_connection_status(const Command& command, const Status& status) {
-    const bool is_end = same_code(status.level, "error") ||
-                        same_code(status.code, "NetConnection.Connect.Closed") ||
-                        same_code(status.code, "NetConnection.Connect.IdleTimeout") ||
-                        same_code(status.code, "NetConnection.Connect.AppShutdown");
-    if (command.message_stream_id == 0 && is_end)
+    if (command.message_stream_id == 0 && ends_connection(status))
         refuse(step(), command);
     else
         saw(command);
@@ -381,34 +267,19 @@ void PublishSession::on_stream_status(const Command& command, const Status& stat
 }
 
 void PublishSession::refuse(Step step, const Command& command) {
-    Refused refused{.step = step,
-                    .error = error_of(step),
-                    .status = status_of(command),
-                    .redirect = {},
-                    .authmod = {},
-                    .reason = {}};
-    if (const AmfValue* info = command.info()) refused.redirect = text_at(info->find("ex"), "redirect");
-    refused.authmod = parameter(refused.status.description, "authmod=");
-    refused.reason = parameter(refused.status.description, "?reason=");
-    events_.emplace_back(std::move(refused));
+    events_.emplace_back(read_refused(step, error_of(step), command, secrets_));
     if (step == Step::publish) name_held_ = false;
     end();
 }
 
 void PublishSession::saw(const Command& command) {
-    if (!command.info() && command.name != "_error") return;
-    events_.emplace_back(
-        StatusSeen{.status = status_of(command), .message_stream_id = command.message_stream_id});
+    if (auto seen = read_status_seen(command, secrets_)) events_.emplace_back(*std::move(seen));
 }
 
 Step PublishSession::step() const noexcept {
     if (state_ <= State::connecting) return Step::connect;
     if (state_ <= State::creating) return Step::create_stream;
     return state_ <= State::publishing ? Step::publish : Step::media;
-}
-
-std::string PublishSession::text_at(const AmfValue* object, std::string_view key) const {
-    return object ? printable(without(object->string_at(key).value_or(""), secrets_)) : std::string();
 }
 
 void PublishSession::end() {

@@ -41,6 +41,7 @@
 #include "probes/protocol/rtmp/command.hpp"
 #include "probes/protocol/rtmp/connection.hpp"
 #include "probes/protocol/rtmp/handshake.hpp"
+#include "probes/protocol/rtmp/session_parts.hpp"
 
 namespace livecanary::protocol::rtmp {
 
@@ -62,41 +63,10 @@ struct PublishOptions {
 /// Error::bad_app, bad_tc_url, bad_stream_name or bad_option; nothing if a session can be made of it.
 error_code check(const PublishOptions& options);
 
-/// Which step the server refused; spelled as the phases of a push.
-enum class Step { connect, create_stream, publish, media };
-
-struct HandshakeDone {
-    HandshakeDetails details;
-    bool operator==(const HandshakeDone&) const = default;
-};
-/// NetConnection.Connect.Success.
-struct Connected {
-    Status status;
-    // What the server calls itself; each may be empty.
-    std::string fms_ver;   ///< the version of Flash Media Server it claims to be, such as "FMS/3,0,1,123"
-    std::string software;  ///< its real name, which only SRS tells: "SRS/7.0.18(…)"
-    std::string version;   ///< the version in its `data` object
-    std::optional<double> capabilities;
-    bool operator==(const Connected&) const = default;
-};
-struct StreamCreated {
-    std::uint32_t id = 0;
-    bool operator==(const StreamCreated&) const = default;
-};
 /// NetStream.Publish.Start in an onStatus on our stream.
 struct PublishStarted {
     Status status;
     bool operator==(const PublishStarted&) const = default;
-};
-/// The server said no. `error` is the code to fail the run with; its reason is `rejected`.
-struct Refused {
-    Step step = Step::connect;
-    Error error = Error::connect_refused;
-    Status status;
-    std::string redirect;  ///< where to go instead (ex.redirect); empty if it does not say
-    std::string authmod;   ///< the authentication asked for, such as "adobe" or "llnw"; empty if none
-    std::string reason;  ///< "authfailed", "nosuchuser", …: why credentials were refused; empty if not said
-    bool operator==(const Refused&) const = default;
 };
 /// NetStream.Unpublish.Success after unpublish().
 struct Unpublished {
@@ -114,23 +84,6 @@ struct Pong {
     std::uint32_t value = 0;
     bool operator==(const Pong&) const = default;
 };
-/// A status or an `_error` that changes nothing, such as SRS's onFCPublish: evidence.
-struct StatusSeen {
-    Status status;
-    std::uint32_t message_stream_id = 0;
-    bool operator==(const StatusSeen&) const = default;
-};
-/// The command `close`: the server will hang up. Error::closed_by_command is the code to fail with.
-struct ServerClosed {
-    bool operator==(const ServerClosed&) const = default;
-};
-/// The server asks to come again, at `tc_url` if that is not empty. Not a failure; the push goes on.
-struct ReconnectRequest {
-    Status status;
-    std::string tc_url;
-    bool operator==(const ReconnectRequest&) const = default;
-};
-
 /// ServerSettings (connection.hpp) comes each time the server sets one of them, with all of them.
 using Event = std::variant<HandshakeDone, Connected, StreamCreated, PublishStarted, Refused, Unpublished,
                            Acknowledged, ServerSettings, Pong, StatusSeen, ServerClosed, ReconnectRequest>;
@@ -231,7 +184,6 @@ private:
     std::uint32_t timestamp() const noexcept;
     Step step() const noexcept;
     Status status_of(const Command& command) const { return read_status(command, secrets_); }
-    std::string text_at(const AmfValue* object, std::string_view key) const;
     void end();
 
     PublishOptions options_;

@@ -207,6 +207,27 @@ TEST(RtmpChunkReader, BoundMessageLength) {
     EXPECT_EQ(reader.skipped_messages(), 1u);
 }
 
+TEST(RtmpChunkReader, BoundUnfinishedMessagesTogether) {
+    const ChunkLimits limits{.message_bytes = 300, .chunk_streams = 4, .total_bytes = 400};
+    const Bytes body(128, 0xAA);
+    const auto begin = [&](std::uint8_t stream) {
+        return Bytes{stream} + hex("000000 00012c 09 01000000") + body;
+    };
+    const Bytes finish = hex("c4") + body + hex("c4") + Bytes(44, 0xAA);
+    const Bytes abort = hex("02 000000 000004 02 00000000 00000004");
+    const Bytes too_long =
+        hex("05 000000 00012d 09 01000000") + body + hex("c5") + body + hex("c5") + Bytes(45, 0xAA);
+
+    EXPECT_FALSE(read_every_way(begin(4) + begin(5) + begin(6), limits).error);
+    EXPECT_EQ(read_every_way(begin(4) + begin(5) + begin(6) + hex("c4") + Bytes(17, 0xAA), limits).error,
+              Error::too_much_unfinished);
+    EXPECT_FALSE(read_every_way(begin(4) + finish + begin(4) + begin(5) + begin(6), limits).error)
+        << "what is finished no longer counts";
+    EXPECT_FALSE(read_every_way(begin(4) + abort + begin(4) + begin(5) + begin(6), limits).error)
+        << "nor what is given up";
+    EXPECT_FALSE(read_every_way(begin(4) + begin(6) + too_long, limits).error) << "nor what is read past";
+}
+
 TEST(RtmpChunkReader, LongestMessageIsReadPast) {
     ChunkReader reader;
     EXPECT_FALSE(reader.feed(hex("02 000000 000004 01 00000000 00ffffff  04 000000 ffffff 09 01000000")));

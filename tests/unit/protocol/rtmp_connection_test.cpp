@@ -192,6 +192,16 @@ TEST(RtmpConnection, SettingsComeAsASnapshot) {
     EXPECT_EQ(connection.settings(), (ServerSettings{2500000, 2500000, 60000}));
 }
 
+TEST(RtmpConnection, PlayersUserControl) {
+    Connection connection = ready();
+    connection.send_set_buffer_length(7, 3000);
+    EXPECT_EQ(connection.take_output(), hex("02 000000 00000a 04 00000000 0003 00000007 00000bb8"));
+    EXPECT_FALSE(connection.feed(hex("02 000000 000006 04 00000000 0001 00000007"), 0));
+    const auto incoming = connection.take_incoming();
+    ASSERT_EQ(incoming.size(), 1u);
+    EXPECT_EQ(std::get<StreamEnd>(incoming[0]).message_stream_id, 7u);
+}
+
 TEST(RtmpConnection, WindowOfZeroIsAnError) {
     Connection connection = ready();
     EXPECT_EQ(connection.feed(hex("02 000000 000004 05 00000000 00000000"), 0), Error::zero_window);
