@@ -1,8 +1,11 @@
 #include "tests/integration/servers.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <fstream>
+#include <regex>
+#include <sstream>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -97,6 +100,10 @@ std::string missing(Need need) {
                        : "node-media-server is missing: npm ci in tests/integration/node";
         case Need::ffmpeg:
             return absent("ffmpeg", "ffmpeg");
+        case Need::nginx:
+            return absent("nginx", "nginx");
+        case Need::curl:
+            return absent("curl", "curl");
         case Need::rtmpsrv:
             return absent("rtmpsrv", "rtmpdump");
         case Need::tls_front:
@@ -118,6 +125,56 @@ FfmpegResult run(const FfmpegPush& push, std::chrono::milliseconds deadline) {
 std::unique_ptr<Process> start(const FfmpegPush& push, const std::filesystem::path& log) {
     return std::make_unique<Process>(command_of(push, log));
 }
+
+FfmpegPlayed play(const FfmpegPlayer& player, std::chrono::milliseconds deadline) {
+    const practice::TemporaryDirectory directory("livecanary-play");
+    const auto report = directory.path() / "frames";
+    // Not by ffprobe -count_frames: version 5.1 was seen to crash on a live RTMP stream.
+    std::vector<std::string> argv{"ffmpeg",   "-nostdin",         "-hide_banner",
+                                  "-nostats", "-analyzeduration", "1500000"};
+    if (!player.host.empty()) argv.insert(argv.end(), {"-headers", "Host: " + player.host + "\r\n"});
+    if (!player.tc_url.empty()) argv.insert(argv.end(), {"-rtmp_tcurl", player.tc_url});
+    argv.insert(argv.end(), {"-i", player.url, "-t", std::to_string(player.seconds), "-fps_mode",
+                             "passthrough", "-flush_packets", "1", "-f", "framecrc", report.string()});
+    Process process({.argv = std::move(argv), .output = directory.path() / "ffmpeg.log"});
+    FfmpegPlayed played{.status = process.wait_for(deadline)};
+    played.log = process.output();
+    // "  Stream #0:1: Video: h264 (High), yuv420p(progressive), 160x90, …", the input's first.
+    std::smatch found;
+    if (std::regex_search(played.log, found, std::regex("Stream #0:.*: Video: (\\w+).* (\\d+)x(\\d+)"))) {
+        played.video = found[1];
+        played.width = std::stoi(found[2]);
+        played.height = std::stoi(found[3]);
+    }
+    if (std::regex_search(played.log, found, std::regex("Stream #0:.*: Audio: (\\w+)")))
+        played.audio = found[1];
+    // "#media_type 0: video", then "0, dts, pts, duration, size, crc" for each frame.
+    std::istringstream lines(read_file(report));
+    std::string video_stream;
+    for (std::string line; std::getline(lines, line);) {
+        constexpr std::string_view media_type = "#media_type ";
+        if (line.starts_with(media_type) && line.ends_with(": video"))
+            video_stream = line.substr(media_type.size(), line.find(':') - media_type.size());
+        if (line.starts_with('#')) continue;
+        ++(line.substr(0, line.find(',')) == video_stream ? played.pictures : played.audio_frames);
+    }
+    return played;
+}
+
+FfmpegTranscoder::FfmpegTranscoder(const std::string& from, const FfmpegPush& to)
+    : directory_("livecanary-transcoder") {
+    std::vector<std::string> argv{"ffmpeg",  "-nostdin",    "-hide_banner", "-loglevel",
+                                  "warning", "-fflags",     "nobuffer",     "-analyzeduration",
+                                  "1500000", "-copyts",     "-i",           from,
+                                  "-c:v",    "libx264",     "-preset",      "ultrafast",
+                                  "-tune",   "zerolatency", "-g",           "25",
+                                  "-bf",     "0",           "-c:a",         "copy"};
+    if (!to.tc_url.empty()) argv.insert(argv.end(), {"-rtmp_tcurl", to.tc_url});
+    argv.insert(argv.end(), {"-f", "flv", to.url});
+    process_.emplace(Command{.argv = std::move(argv), .output = directory_.path() / "ffmpeg.log"});
+}
+
+std::string FfmpegTranscoder::log() const { return process_->output(); }
 
 NginxStack::NginxStack(practice::NginxRtmp::Options options, practice::HookServer::Options hook_options)
     : hook(std::move(hook_options)), nginx([&] {
@@ -163,6 +220,10 @@ std::string NodeMediaServer::url(const std::string& name) const {
     return "rtmp://" + at_port(rtmp_port_) + "/live/" + name;
 }
 
+std::string NodeMediaServer::flv_url(const std::string& name) const {
+    return "http://" + at_port(http_port_) + "/live/" + name + ".flv";
+}
+
 std::string NodeMediaServer::signed_name(const std::string& secret, const std::string& name,
                                          std::chrono::system_clock::time_point expires) {
     const std::string seconds =
@@ -171,6 +232,66 @@ std::string NodeMediaServer::signed_name(const std::string& secret, const std::s
 }
 
 std::string NodeMediaServer::log() const { return read_file(directory_.path() / "node.log"); }
+
+PlayStack::PlayStack() : PlayStack(Options{}) {}
+
+PlayStack::PlayStack(Options options)
+    : flv_server(options.flv),
+      push(
+          [&] {
+              options.nginx.hls = true;
+              options.nginx.push_to.push_back("rtmp://" + at_port(flv_server.rtmp_port()) + "/live");
+              return std::move(options.nginx);
+          }(),
+          std::move(options.hook)),
+      front({.hls = push.nginx.hls(),
+             .flv_port = flv_server.http_port(),
+             .hook_port = push.hook.port(),
+             .certificate = options.certificate,
+             .private_key = options.private_key}) {
+    push.hook.know(domain, {.play_key = play_key, .push = false});
+}
+
+FfmpegPlayer PlayStack::rtmp(const std::string& name_and_query) const {
+    return {
+        .url = push.nginx.url() + "/" + name_and_query,
+        .tc_url = std::string("rtmp://") + domain + ":" + std::to_string(push.nginx.rtmp_port()) + "/live"};
+}
+
+namespace {
+
+/// NAME?QUERY → URL/NAME.ENDING?QUERY
+FfmpegPlayer http_play(const std::string& url, std::string name_and_query, const std::string& ending) {
+    name_and_query.insert(std::min(name_and_query.find('?'), name_and_query.size()), "." + ending);
+    return {.url = url + "/" + name_and_query, .host = PlayStack::domain};
+}
+
+}  // namespace
+
+FfmpegPlayer PlayStack::http_flv(const std::string& name_and_query) const {
+    return http_play(front.url(), name_and_query, "flv");
+}
+
+FfmpegPlayer PlayStack::hls(const std::string& name_and_query) const {
+    return http_play(front.url(), name_and_query, "m3u8");
+}
+
+std::unique_ptr<Process> PlayStack::start_push(const std::string& name, double seconds) const {
+    FfmpegPush order = push.ffmpeg(practice::signed_name(
+        NginxStack::main_key, name, std::chrono::system_clock::now() + std::chrono::hours(1)));
+    order.seconds = seconds;
+    return start(order);
+}
+
+bool PlayStack::wait_for_playlist(const std::string& name, Process& pusher) const {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto playlist = push.nginx.hls() / "live" / (name + ".m3u8");
+    while (read_file(playlist).find(".ts") == std::string::npos) {
+        constexpr std::chrono::milliseconds between_looks(20);
+        if (pusher.wait_for(between_looks) || std::chrono::steady_clock::now() > deadline) return false;
+    }
+    return true;
+}
 
 FfmpegListener::FfmpegListener()
     : directory_("livecanary-listen"), recording_(directory_.path() / "received.flv"), port_(free_port()) {

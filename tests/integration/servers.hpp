@@ -10,6 +10,7 @@
 
 #include "tests/practice/hook_server.hpp"
 #include "tests/practice/nginx_rtmp.hpp"
+#include "tests/practice/play_front.hpp"
 #include "tests/practice/process.hpp"
 
 /// Ends the test when `what` is needed and absent: skipped on a developer's machine, failed under CI=true.
@@ -23,7 +24,7 @@
 namespace livecanary::test {
 
 /// Things a test can need.
-enum class Need { nginx_rtmp, node, ffmpeg, rtmpsrv, tls_front };
+enum class Need { nginx_rtmp, node, ffmpeg, rtmpsrv, tls_front, nginx, curl };
 /// Empty if it is there, else what is missing and how to get it.
 std::string missing(Need need);
 bool under_ci();
@@ -42,6 +43,42 @@ struct FfmpegResult {
 FfmpegResult run(const FfmpegPush& push, std::chrono::milliseconds deadline = std::chrono::seconds(15));
 /// The same, left running; it ends with the object. Pass an owner of the log file's folder that lives longer.
 std::unique_ptr<practice::Process> start(const FfmpegPush& push, const std::filesystem::path& log = {});
+
+/// A play by the ffmpeg command: it decodes everything it gets.
+struct FfmpegPlayer {
+    std::string url;       ///< RTMP, HTTP-FLV or HLS, with its query; a file too
+    std::string host{};    ///< whom an HTTP request names, when it shall be another than `url`
+    std::string tc_url{};  ///< the same for RTMP
+    double seconds = 2;    ///< of media, from the first picture or sound on
+};
+/// What it decoded.
+struct FfmpegPlayed {
+    std::optional<int> status;  ///< exit status; nothing if it was still running at the deadline
+    std::string video{};        ///< codec, as ffmpeg names it; empty: no video
+    std::string audio{};
+    int width = 0, height = 0;
+    int pictures = 0;      ///< decoded
+    int audio_frames = 0;  ///< decoded
+    std::string log{};     ///< warnings, decoding errors among them; they may hold the URL
+};
+/// Status 0 does not mean that anything came.
+FfmpegPlayed play(const FfmpegPlayer& player, std::chrono::milliseconds deadline = std::chrono::seconds(15));
+
+/// ffmpeg pulls a stream over RTMP, encodes the pictures anew (a keyframe every 25, no B pictures, SEI is
+/// lost, timestamps kept) and pushes them on, as a cloud's transcoding does. It ends with the object, or when
+/// the stream does.
+class FfmpegTranscoder {
+public:
+    /// `from` is pulled, `to` pushed to (its `seconds` do not matter): by convention NAME and
+    /// NAME_transcoded.
+    FfmpegTranscoder(const std::string& from, const FfmpegPush& to);
+    bool running() { return process_->running(); }
+    std::string log() const;
+
+private:
+    practice::TemporaryDirectory directory_;
+    std::optional<practice::Process> process_;
+};
 
 /// nginx-rtmp behind the practice cloud, which knows `push.example.com` with a main and a backup key.
 class NginxStack {
@@ -81,6 +118,8 @@ public:
     std::uint16_t http_port() const noexcept { return http_port_; }
     /// `rtmp://127.0.0.1:PORT/live/NAME`. That version 2 never checks 127.0.0.1 is undone in nms2.js.
     std::string url(const std::string& name) const;
+    /// `http://127.0.0.1:PORT/live/NAME.flv`: 200 and silence if nobody pushes NAME.
+    std::string flv_url(const std::string& name) const;
     /// `NAME?sign=…`, as the server's own check wants it.
     static std::string signed_name(const std::string& secret, const std::string& name,
                                    std::chrono::system_clock::time_point expires);
@@ -91,6 +130,37 @@ private:
     practice::TemporaryDirectory directory_;
     std::uint16_t rtmp_port_ = 0, rtmps_port_ = 0, http_port_ = 0;
     std::optional<practice::Process> process_;
+};
+
+/// A push domain and a play domain with a key of its own: what is pushed to nginx-rtmp can be played from it
+/// over RTMP, and over HTTP-FLV (by node-media-server) and HLS from a front.
+class PlayStack {
+public:
+    static constexpr const char* domain = "play.example.com";
+    static constexpr const char* play_key = "practice-play-key";
+
+    struct Options {
+        NodeMediaServer::Version flv = NodeMediaServer::Version::v4;
+        practice::NginxRtmp::Options nginx{};  ///< `hls` and `push_to` are filled in
+        practice::HookServer::Options hook{};
+        std::filesystem::path certificate{}, private_key{};  ///< of the front; empty: no TLS
+    };
+    PlayStack();
+    explicit PlayStack(Options options);
+
+    NodeMediaServer flv_server;
+    NginxStack push;  ///< its `hook` is the play domain's too
+    practice::PlayFront front;
+
+    /// Plays of NAME with its query at the play domain, connecting to 127.0.0.1.
+    FfmpegPlayer rtmp(const std::string& name_and_query) const;
+    FfmpegPlayer http_flv(const std::string& name_and_query) const;
+    FfmpegPlayer hls(const std::string& name_and_query) const;
+    /// A push of NAME, signed, left running.
+    std::unique_ptr<practice::Process> start_push(const std::string& name, double seconds = 60) const;
+    /// Waits until NAME has a playlist with a segment in it; false after 20 s, or if its `pusher` ends
+    /// before.
+    bool wait_for_playlist(const std::string& name, practice::Process& pusher) const;
 };
 
 /// `ffmpeg -listen 1`: accepts one publisher of any name and writes what it receives.

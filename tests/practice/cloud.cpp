@@ -5,12 +5,15 @@
 #include <charconv>
 #include <cstdint>
 #include <stdexcept>
+#include <utility>
 
 #include <openssl/evp.h>
 
 namespace livecanary::practice {
 
 namespace {
+
+constexpr const char* http_play = "http_play";
 
 std::string percent_decoded(std::string_view text) {
     std::string decoded;
@@ -32,30 +35,44 @@ std::string lower_case(std::string_view text) {
     return lower;
 }
 
+/// `HOST[:PORT]` → HOST in lower case.
+std::string without_port(std::string_view authority) {
+    if (authority.starts_with('[')) return lower_case(authority.substr(0, authority.find(']') + 1));
+    return lower_case(authority.substr(0, authority.find(':')));
+}
+
 /// `rtmp://HOST[:PORT]/app` → HOST in lower case.
 std::string host_of(std::string_view url) {
     const auto scheme = url.find("://");
     if (scheme == std::string_view::npos) return {};
     url.remove_prefix(scheme + 3);
-    url = url.substr(0, url.find_first_of("/?"));
-    if (url.starts_with('[')) return lower_case(url.substr(0, url.find(']') + 1));
-    return lower_case(url.substr(0, url.find(':')));
+    return without_port(url.substr(0, url.find_first_of("/?")));
 }
 
-Verdict judge_signature(const Domain& domain, std::string_view form, std::string_view name,
+/// `grace`: see Domain.
+Verdict judge_signature(const std::string& main_key, const std::string& backup_key,
+                        std::chrono::seconds grace, std::string_view form, std::string_view name,
                         std::chrono::system_clock::time_point now) {
-    if (!domain.auth) return Verdict::accepted;
     const auto secret = form_field(form, "txSecret");
     const auto time = form_field(form, "txTime");
     if (!secret || !time || secret->empty() || time->empty()) return Verdict::unsigned_url;
-    const bool known = *secret == tx_secret(domain.main_key, name, *time) ||
-                       (!domain.backup_key.empty() && *secret == tx_secret(domain.backup_key, name, *time));
+    const bool known = *secret == tx_secret(main_key, name, *time) ||
+                       (!backup_key.empty() && *secret == tx_secret(backup_key, name, *time));
     if (!known) return Verdict::wrong_secret;
     std::uint32_t expires = 0;
     const auto [end, error] = std::from_chars(time->data(), time->data() + time->size(), expires, 16);
     if (error != std::errc() || end != time->data() + time->size()) return Verdict::wrong_secret;
-    const auto last = std::chrono::sys_seconds(std::chrono::seconds(expires)) + domain.grace;
+    const auto last = std::chrono::sys_seconds(std::chrono::seconds(expires)) + grace;
     return now < last ? Verdict::accepted : Verdict::expired;
+}
+
+/// `domain` is null for one of the players.
+Verdict judge_play(const Domain* domain, const Call& call, std::string_view query,
+                   std::chrono::system_clock::time_point now) {
+    if (domain == nullptr) return Verdict::accepted;
+    if (!domain->apps.contains(call.app)) return Verdict::unknown_app;
+    if (domain->play_key.empty()) return Verdict::accepted;
+    return judge_signature(domain->play_key, domain->play_backup_key, domain->grace, query, call.name, now);
 }
 
 Verdict judge(const Cloud& cloud, const Call& call, std::string_view form,
@@ -65,16 +82,19 @@ Verdict judge(const Cloud& cloud, const Call& call, std::string_view form,
     const bool fails = behaviour.refuse || behaviour.hang || behaviour.drop || behaviour.status >= 400;
     if (fails && behaviour.calls.contains(call.call)) return Verdict::told_to;
     const auto found = cloud.domains.find(call.domain);
-    const bool may_push = found != cloud.domains.end();
-    const bool may_play = may_push || cloud.players.contains(call.domain);
+    const Domain* const domain = found == cloud.domains.end() ? nullptr : &found->second;
+    const bool may_push = domain != nullptr && domain->push;
+    const bool may_play = domain != nullptr || cloud.players.contains(call.domain);
     if (call.call == "connect")
         return may_play || behaviour.judge_domain_at_publish ? Verdict::accepted : Verdict::unknown_domain;
-    if (call.call == "play") return may_play ? Verdict::accepted : Verdict::unknown_domain;
+    if (call.call == "play" || call.call == http_play)
+        return may_play ? judge_play(domain, call, form, now) : Verdict::unknown_domain;
     if (!may_push) return Verdict::unknown_domain;
-    const Domain& domain = found->second;
-    if (!domain.apps.contains(call.app)) return Verdict::unknown_app;
+    if (!domain->apps.contains(call.app)) return Verdict::unknown_app;
     if (behaviour.forbidden.contains(call.name)) return Verdict::forbidden;
-    const Verdict verdict = judge_signature(domain, form, call.name, now);
+    const Verdict verdict = domain->auth ? judge_signature(domain->main_key, domain->backup_key,
+                                                           domain->grace, form, call.name, now)
+                                         : Verdict::accepted;
     if (verdict == Verdict::accepted && behaviour.busy.contains(call.name)) return Verdict::busy;
     return verdict;
 }
@@ -122,11 +142,32 @@ Verdict Cloud::take(std::string_view form, std::chrono::system_clock::time_point
               .domain = host_of(form_field(form, "tcurl").value_or("")),
               .app = form_field(form, "app").value_or(""),
               .name = form_field(form, "name").value_or("")};
-    call.verdict = judge(*this, call, form, now);
+    // A client cannot connect without an application; nginx-rtmp's own relay, which takes a stream to push it
+    // on, has none, and is no player.
+    if (call.app.empty() && call.call.starts_with("play")) return Verdict::accepted;
+    return judged(std::move(call), form, now);
+}
+
+Verdict Cloud::take_http_play(std::string_view host, std::string_view target,
+                              std::chrono::system_clock::time_point now) {
+    const auto mark = std::min(target.find('?'), target.size());
+    const std::string path = percent_decoded(target.substr(0, mark));
+    const auto slash = path.rfind('/');
+    Call call{.call = http_play, .domain = without_port(host), .app = {}, .name = {}};
+    if (path.starts_with('/') && slash > 0) {
+        call.app = path.substr(1, slash - 1);
+        call.name = path.substr(slash + 1);
+        call.name.resize(std::min(call.name.rfind('.'), call.name.size()));
+    }
+    return judged(std::move(call), target.substr(std::min(mark + 1, target.size())), now);
+}
+
+Verdict Cloud::judged(Call call, std::string_view query, std::chrono::system_clock::time_point now) {
+    call.verdict = judge(*this, call, query, now);
     constexpr std::size_t most = 20'000;
     if (seen.calls.size() == most) seen.calls.erase(seen.calls.begin(), seen.calls.begin() + most / 2);
-    seen.calls.push_back(call);
-    return call.verdict;
+    seen.calls.push_back(std::move(call));
+    return seen.calls.back().verdict;
 }
 
 std::optional<std::string> form_field(std::string_view form, std::string_view name) {

@@ -1,5 +1,5 @@
 #pragma once
-// What the practice cloud knows and how it judges a push: plain data and rules, without I/O.
+// What the practice cloud knows and how it judges a push or a play: plain data and rules, without I/O.
 #include <chrono>
 #include <functional>
 #include <map>
@@ -11,14 +11,19 @@
 
 namespace livecanary::practice {
 
-/// A push domain the practice cloud serves.
+/// A push or play domain the practice cloud serves.
 struct Domain {
     std::string main_key{};
     std::string backup_key{};            ///< empty: none set
     bool auth = true;                    ///< off: every push is accepted, whatever its query says
-    std::set<std::string> apps{"live"};  ///< application names that may be pushed to
+    std::set<std::string> apps{"live"};  ///< application names that may be pushed to and played from
     /// Added to txTime before a URL counts as expired (the cloud's AuthDelta).
     std::chrono::seconds grace{0};
+    /// Of playing, which has keys of its own; hashed with the full name, a transcoding's suffix included.
+    /// Empty: whoever asks may play, as it is at Tencent Cloud by default (267/38393, read 2026-11-21).
+    std::string play_key{};
+    std::string play_backup_key{};  ///< empty: none set
+    bool push = true;               ///< off: a play domain, at which a push is one at an unknown domain
 };
 
 /// Why a call was answered as it was. The words follow the reasons in Tencent Cloud's console ("Stream
@@ -38,7 +43,8 @@ std::string_view to_string(Verdict verdict) noexcept;
 
 /// How the practice cloud misbehaves. The default is: not at all.
 struct Behaviour {
-    /// Which calls the next five members change: connect, publish, play, publish_done, play_done.
+    /// Which calls the next five members change: connect, publish, play, publish_done, play_done; http_play
+    /// is what a front asks before it serves a playlist or HTTP-FLV.
     std::set<std::string> calls{"publish"};
     bool refuse = false;                   ///< 403 whatever is asked
     std::chrono::milliseconds delay{0};    ///< before every answer
@@ -52,8 +58,8 @@ struct Behaviour {
 
 /// One call as it was seen and answered. Holds no secret: the query is not kept.
 struct Call {
-    std::string call;    ///< connect, publish, play, publish_done, play_done
-    std::string domain;  ///< host of tcUrl
+    std::string call;    ///< connect, publish, play, publish_done, play_done, http_play
+    std::string domain;  ///< host of tcUrl, or of the HTTP request; in lower case
     std::string app;
     std::string name;  ///< stream name without its query; empty for connect
     Verdict verdict = Verdict::accepted;
@@ -70,13 +76,21 @@ struct Seen {
 
 /// The cloud's rules and memory. Not safe for use by several threads at once.
 struct Cloud {
-    std::map<std::string, Domain> domains;  ///< by lower-case name
-    std::set<std::string> players{"127.0.0.1", "localhost"};
+    std::map<std::string, Domain> domains;                    ///< by lower-case name
+    std::set<std::string> players{"127.0.0.1", "localhost"};  ///< hosts that `domains` lacks; play at will
     Behaviour behaviour;
     Seen seen;
 
-    /// Judges one call of nginx-rtmp, given as the form it posts, and remembers it.
+    /// Judges one call of nginx-rtmp, given as the form it posts, and remembers it. Lets nginx's own
+    /// relays (`push`) take what they push on, unremembered.
     Verdict take(std::string_view form, std::chrono::system_clock::time_point now);
+    /// Judges the request of `host[:port]` for `/APP/NAME.m3u8` or `.flv` with its query, and remembers it as
+    /// call http_play.
+    Verdict take_http_play(std::string_view host, std::string_view target,
+                           std::chrono::system_clock::time_point now);
+
+private:
+    Verdict judged(Call call, std::string_view query, std::chrono::system_clock::time_point now);
 };
 
 /// The value of the first field of this name in a form or query, percent-decoded; nothing if it is absent.

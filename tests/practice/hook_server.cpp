@@ -40,6 +40,8 @@ std::string lower_case(std::string text) {
     return text;
 }
 
+std::string_view as_text(beast::string_view text) { return {text.data(), text.size()}; }
+
 Response answer(int status, std::string body = {}) {
     Response response(http::int_to_status(static_cast<unsigned>(status)), 11);
     response.body() = std::move(body);
@@ -116,6 +118,9 @@ Domain changed(Domain domain, const std::string& body) {
     changes.take("auth", domain.auth);
     changes.take("apps", domain.apps);
     changes.take("grace_seconds", domain.grace);
+    changes.take("play_key", domain.play_key);
+    changes.take("play_backup_key", domain.play_backup_key);
+    changes.take("push", domain.push);
     changes.end();
     return domain;
 }
@@ -207,15 +212,19 @@ private:
         Request request;
         auto [unread, size] = co_await http::async_read(socket, buffer, request, no_throw);
         if (unread) co_return;
+        const bool http_play = request.target() == "/play_auth";
+        const std::string call = http_play ? "http_play" : form_field(request.body(), "call").value_or("");
         Behaviour behaviour;
         Verdict verdict = Verdict::accepted;
         {
             const std::scoped_lock lock(mutex_);
             behaviour = cloud_.behaviour;
-            verdict = cloud_.take(request.body(), now_());
+            verdict = http_play ? cloud_.take_http_play(as_text(request[http::field::host]),
+                                                        as_text(request["X-Original-URI"]), now_())
+                                : cloud_.take(request.body(), now_());
         }
         called_.notify_all();
-        const bool affected = behaviour.calls.contains(form_field(request.body(), "call").value_or(""));
+        const bool affected = behaviour.calls.contains(call);
         if (affected && behaviour.drop) co_return;
         if (affected && behaviour.hang) {
             // Until the caller gives up.
@@ -229,6 +238,8 @@ private:
         int status = verdict == Verdict::accepted ? 200 : 403;
         if (affected && behaviour.status != 0) status = behaviour.status;
         Response response = answer(status);
+        if (verdict == Verdict::unknown_domain || verdict == Verdict::unknown_app)
+            response.set("X-Play-Status", "404");
         co_await http::async_write(socket, response, no_throw);
     }
 
@@ -327,6 +338,10 @@ void HookServer::set_main_key(const std::string& domain, std::string key) {
 }
 void HookServer::set_auth(const std::string& domain, bool on) {
     server_->with_cloud([&](Cloud& cloud) { cloud.domains.at(lower_case(domain)).auth = on; });
+}
+void HookServer::set_play_key(const std::string& domain, std::string key) {
+    server_->with_cloud(
+        [&](Cloud& cloud) { cloud.domains.at(lower_case(domain)).play_key = std::move(key); });
 }
 void HookServer::behave(Behaviour behaviour) {
     server_->with_cloud([&](Cloud& cloud) { cloud.behaviour = std::move(behaviour); });

@@ -1,6 +1,7 @@
 #pragma once
-// The cloud's side of a push, for practice: answers nginx-rtmp's on_connect, on_publish, on_play and
-// on_publish_done as a live-streaming cloud with push authentication would, and can be told to misbehave.
+// The cloud's side of a push and a play, for practice: answers nginx-rtmp's on_connect, on_publish, on_play
+// and on_publish_done, and the auth_request of an HTTP front, as a live-streaming cloud with authentication
+// would, and can be told to misbehave.
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -12,15 +13,16 @@
 namespace livecanary::practice {
 
 /// An HTTP server on its own thread. All functions may be called from any thread. Every hook of nginx-rtmp is
-/// `http://ADDRESS:PORT/`. Secrets are neither logged nor given back.
+/// `http://ADDRESS:PORT/`. A front's auth_request goes to `/play_auth`, with the player's Host and its target
+/// in X-Original-URI; the answer is 403, in the header X-Play-Status 404 if the domain or the application is
+/// unknown, since nginx takes no other number for a refusal. Secrets are neither logged nor given back.
 ///
 /// The same can be done over HTTP on the control port, with JSON bodies:
 /// - `GET /seen`: counts by call and verdict, `{"publish":{"accepted":3,"wrong_secret":1}}`
 /// - `GET /behaviour`; `POST /behaviour` changes the members given: `{"refuse":true,"delay_ms":500}`, with
 ///   `calls`, `refuse`, `delay_ms`, `hang`, `drop`, `status`, `judge_domain_at_publish`, `forbidden`, `busy`
-/// - `PUT /domains/NAME` with `main_key`, `backup_key`, `auth`, `apps`, `grace_seconds`: what is left out
-/// stays
-///   as it is; `DELETE /domains/NAME`
+/// - `PUT /domains/NAME` with `main_key`, `backup_key`, `auth`, `apps`, `grace_seconds`, `play_key`,
+///   `play_backup_key`, `push`: what is left out stays as it is; `DELETE /domains/NAME`
 /// - `POST /vanish`, `POST /reappear`; `POST /kick` with `app`, `name`: `{"dropped":1}`
 class HookServer {
 public:
@@ -42,13 +44,16 @@ public:
     std::uint16_t port() const noexcept;
     std::uint16_t control_port() const noexcept;
 
-    /// Serves pushes for this domain from now on, or stops to. Port and letter case do not matter.
+    /// Serves pushes and plays for this domain from now on, or stops to. Port and letter case do not matter.
     void know(const std::string& domain, Domain settings);
     void unknow(const std::string& domain);
-    /// Serves players at this host. The loopback names 127.0.0.1 and localhost are served from the start.
+    /// Serves players at this host without asking for a key, unless it is known as a domain. The loopback
+    /// names 127.0.0.1 and localhost are served from the start.
     void know_player(const std::string& domain);
     void set_main_key(const std::string& domain, std::string key);
     void set_auth(const std::string& domain, bool on);
+    /// Empty: playing is open.
+    void set_play_key(const std::string& domain, std::string key);
 
     void behave(Behaviour behaviour);
     Behaviour behaviour() const;

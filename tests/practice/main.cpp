@@ -1,4 +1,5 @@
-// livecanary-practice: a real nginx-rtmp behind a practice cloud, for the demo and for trying things out.
+// livecanary-practice: a real nginx-rtmp behind a practice cloud, for the demo and for trying things out;
+// with HLS and an HTTP front for playback if asked.
 #include <charconv>
 #include <csignal>
 #include <cstdint>
@@ -7,14 +8,18 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <boost/json.hpp>
 
 #include "tests/practice/hook_server.hpp"
 #include "tests/practice/nginx_rtmp.hpp"
+#include "tests/practice/play_front.hpp"
 
 namespace {
 
@@ -29,6 +34,14 @@ Prints one line of JSON with the addresses once everything is up.
   --backup-key FILE   holds its backup key (default: $LIVECANARY_PRACTICE_BACKUP_KEY, or none)
   --rtmp-port N, --http-port N, --hook-port N, --control-port N
                       ports on 127.0.0.1 (default: free ones)
+  --play              serve playback at the play domain: RTMP, and HLS over HTTP
+  --play-domain NAME  the play domain (default: play.example.com)
+  --play-key FILE     holds its key (default: $LIVECANARY_PRACTICE_PLAY_KEY, or none: playing is open)
+  --play-backup-key FILE
+                      holds its backup key (default: $LIVECANARY_PRACTICE_PLAY_BACKUP_KEY, or none)
+  --play-port N       port of the HTTP front on 127.0.0.1 (default: a free one)
+  --flv-port N        serve HTTP-FLV too, from the server at this port of 127.0.0.1, and
+  --flv-push URL      push to it what is pushed here: rtmp://127.0.0.1:PORT/live
   --record            record what is pushed under DIR/recordings
 )";
 
@@ -38,16 +51,26 @@ struct UsageError : std::runtime_error {
 
 /// The options given, by name without dashes; flags hold "".
 std::map<std::string, std::string> parse(int argc, char** argv) {
-    std::map<std::string, std::string> options{{"dir", ""},        {"domain", "push.example.com"},
-                                               {"main-key", ""},   {"backup-key", ""},
-                                               {"rtmp-port", "0"}, {"http-port", "0"},
-                                               {"hook-port", "0"}, {"control-port", "0"}};
+    std::map<std::string, std::string> options{{"dir", ""},
+                                               {"domain", "push.example.com"},
+                                               {"main-key", ""},
+                                               {"backup-key", ""},
+                                               {"rtmp-port", "0"},
+                                               {"http-port", "0"},
+                                               {"hook-port", "0"},
+                                               {"control-port", "0"},
+                                               {"play-domain", "play.example.com"},
+                                               {"play-key", ""},
+                                               {"play-backup-key", ""},
+                                               {"play-port", "0"},
+                                               {"flv-port", "0"},
+                                               {"flv-push", ""}};
     for (int i = 1; i < argc; ++i) {
         std::string_view option = argv[i];
         if (!option.starts_with("--")) throw UsageError("not an option: " + std::string(option));
         option.remove_prefix(2);
-        if (option == "record") {
-            options["record"] = "";
+        if (option == "record" || option == "play") {
+            options[std::string(option)] = "";
             continue;
         }
         const auto found = options.find(std::string(option.substr(0, option.find('='))));
@@ -81,6 +104,11 @@ std::string key(const std::string& file, const char* variable) {
     return text;
 }
 
+/// A folder in the one that was given; nothing if none was.
+std::filesystem::path folder(const std::string& directory, const char* name) {
+    return directory.empty() ? "" : std::filesystem::path(directory) / name;
+}
+
 int serve(const std::map<std::string, std::string>& options, const sigset_t& signals) {
     const Domain domain{.main_key = key(options.at("main-key"), "LIVECANARY_PRACTICE_MAIN_KEY"),
                         .backup_key = key(options.at("backup-key"), "LIVECANARY_PRACTICE_BACKUP_KEY")};
@@ -88,30 +116,61 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
     HookServer hook(
         {.port = port(options.at("hook-port")), .control_port = port(options.at("control-port"))});
     hook.know(options.at("domain"), domain);
+    const bool play = options.contains("play");
+    const std::uint16_t flv_port = port(options.at("flv-port"));
+    if (play)
+        hook.know(
+            options.at("play-domain"),
+            {.play_key = key(options.at("play-key"), "LIVECANARY_PRACTICE_PLAY_KEY"),
+             .play_backup_key = key(options.at("play-backup-key"), "LIVECANARY_PRACTICE_PLAY_BACKUP_KEY"),
+             .push = false});
+    std::vector<std::string> push_to;
+    if (!options.at("flv-push").empty()) push_to.push_back(options.at("flv-push"));
     NginxRtmp nginx({.directory = options.at("dir"),
                      .rtmp_port = port(options.at("rtmp-port")),
                      .http_port = port(options.at("http-port")),
                      .hook_port = hook.port(),
-                     .record = options.contains("record")});
+                     .record = options.contains("record"),
+                     .hls = play,
+                     .push_to = std::move(push_to)});
     hook.on_kick([&nginx](const std::string& app, const std::string& name) { return nginx.kick(app, name); });
 
-    std::cout << boost::json::serialize(boost::json::object{
-                     {"rtmp_port", nginx.rtmp_port()},
-                     {"http_port", nginx.http_port()},
-                     {"hook_port", hook.port()},
-                     {"domain", options.at("domain")},
-                     {"push",
-                      "rtmp://" + options.at("domain") + ":" + std::to_string(nginx.rtmp_port()) + "/live"},
-                     {"play", nginx.url("live")},
-                     {"statistics", "http://127.0.0.1:" + std::to_string(nginx.http_port()) + "/stat"},
-                     {"control", "http://127.0.0.1:" + std::to_string(hook.control_port())}})
-              << std::endl;
+    std::optional<PlayFront> front;
+    if (play)
+        front.emplace(PlayFront::Options{.hls = nginx.hls(),
+                                         .flv_port = flv_port,
+                                         .hook_port = hook.port(),
+                                         .directory = folder(options.at("dir"), "front"),
+                                         .port = port(options.at("play-port"))});
+    boost::json::object addresses{
+        {"rtmp_port", nginx.rtmp_port()},
+        {"http_port", nginx.http_port()},
+        {"hook_port", hook.port()},
+        {"domain", options.at("domain")},
+        {"push", "rtmp://" + options.at("domain") + ":" + std::to_string(nginx.rtmp_port()) + "/live"},
+        {"play", nginx.url("live")},
+        {"statistics", "http://127.0.0.1:" + std::to_string(nginx.http_port()) + "/stat"},
+        {"control", "http://127.0.0.1:" + std::to_string(hook.control_port())}};
+    if (front) {
+        const std::string& host = options.at("play-domain");
+        const std::string http = "http://" + host + ":" + std::to_string(front->port()) + "/live";
+        addresses["play_port"] = front->port();
+        addresses["play_domain"] = host;
+        addresses["play_rtmp"] = "rtmp://" + host + ":" + std::to_string(nginx.rtmp_port()) + "/live";
+        addresses["play_hls"] = http;
+        if (flv_port != 0) addresses["play_flv"] = http;
+    }
+    std::cout << boost::json::serialize(addresses) << std::endl;
     for (;;) {
         int signal = 0;
         sigwait(&signals, &signal);
         if (signal != SIGCHLD) return 0;
         if (!nginx.running()) {
             std::cerr << "livecanary-practice: nginx ended: " << nginx.log();
+            return 1;
+        }
+        if (front && !front->running()) {
+            std::cerr << "livecanary-practice: the front ended: " << front->log();
             return 1;
         }
     }

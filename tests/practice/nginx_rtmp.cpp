@@ -55,6 +55,7 @@ std::string NginxRtmp::url(const std::string& app) const {
 void NginxRtmp::write_configuration() const {
     const std::string dir = directory_.string();
     std::filesystem::create_directories(directory_ / "recordings");
+    if (options_.hls) std::filesystem::create_directories(hls() / "live");
     std::ofstream out(directory_ / "nginx.conf");
     // The workers of a master that root started would run as nobody, who may not write here.
     if (::geteuid() == 0) out << "user root;\n";
@@ -79,6 +80,13 @@ void NginxRtmp::write_configuration() const {
     if (options_.hook_port != 0)
         for (const char* directive : {"on_publish", "on_play", "on_publish_done", "on_play_done"})
             hook(directive);
+    if (options_.hls)
+        out << "            hls on;\n            hls_path " << hls().string()
+            << "/live;\n            hls_nested off;\n"
+            << "            hls_fragment " << options_.hls_fragment.count() << "ms;\n"
+            << "            hls_playlist_length " << options_.hls_playlist.count() << "ms;\n"
+            << "            hls_cleanup on;\n";
+    for (const std::string& target : options_.push_to) out << "            push " << target << ";\n";
     out << "        }\n        application open {\n            live on;\n";
     record();
     out << "        }\n        application deny {\n            live on;\n            deny publish all;\n"

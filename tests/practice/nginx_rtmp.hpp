@@ -1,5 +1,6 @@
 #pragma once
 // Debian's nginx with the RTMP module, on loopback ports, with a configuration of its own.
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -12,7 +13,7 @@
 namespace livecanary::practice {
 
 /// A running nginx. Its applications:
-/// - `live`: asks the hooks, if there are any; records to `recordings()` if told to
+/// - `live`: asks the hooks, if there are any; records to `recordings()` and writes HLS if told to
 /// - `open`: asks nobody
 /// - `deny`: `deny publish all`: says NetStream.Publish.Start, then closes
 /// - `nolive`: `live off`: never answers a publish
@@ -21,11 +22,16 @@ public:
     struct Options {
         std::filesystem::path directory{};  ///< where its files go; empty: a temporary directory
         std::string address = "127.0.0.1";
-        std::uint16_t rtmp_port = 0;    ///< 0: a free one
-        std::uint16_t http_port = 0;    ///< control and statistics; 0: a free one
-        std::uint16_t hook_port = 0;    ///< of the HookServer on 127.0.0.1; 0: no hooks
-        bool connect_hook = true;       ///< on_connect too, not only publish, play and publish_done
-        bool record = false;            ///< write what `live` and `open` receive to FLV files
+        std::uint16_t rtmp_port = 0;  ///< 0: a free one
+        std::uint16_t http_port = 0;  ///< control and statistics; 0: a free one
+        std::uint16_t hook_port = 0;  ///< of the HookServer on 127.0.0.1; 0: no hooks
+        bool connect_hook = true;     ///< on_connect too, not only publish, play and publish_done
+        bool record = false;          ///< write what `live` and `open` receive to FLV files
+        bool hls = false;             ///< write what `live` receives as HLS under `hls()`
+        std::chrono::milliseconds hls_fragment{1000};  ///< aimed at; a fragment ends at a keyframe only
+        std::chrono::milliseconds hls_playlist{6000};  ///< media that a playlist lists
+        /// RTMP servers that get what `live` receives: `rtmp://HOST:PORT/APP`, the names stay.
+        std::vector<std::string> push_to{};
         std::string rtmp_directives{};  ///< more lines for the `server` block of RTMP
     };
 
@@ -44,6 +50,9 @@ public:
 
     /// Finished or growing recordings of stream `name`, oldest first.
     std::vector<std::filesystem::path> recordings(const std::string& name) const;
+    /// Holds `live/NAME.m3u8` and `live/NAME-N.ts` while NAME is pushed; they stay when the push ends, until
+    /// nginx's clean-up finds them twice the playlist's length old.
+    std::filesystem::path hls() const { return directory_ / "hls"; }
     /// Drops the publisher of a stream through nginx-rtmp's control module. Returns how many were dropped.
     int kick(const std::string& app, const std::string& name);
     /// Streams that are being published now, as the statistics page has it.
