@@ -96,10 +96,9 @@ constexpr std::array skip_reasons{std::pair(Skip::overlap, std::string_view("ove
                                   std::pair(Skip::admission, std::string_view("admission")),
                                   std::pair(Skip::paused, std::string_view("paused"))};
 
-// Eight bounds, because each costs a series for every probe. They are the same for all probes so that they
-// add up across probes: four below the length of a real-time push (5 s of media by default), one just above
-// it, and the usual timeouts.
-constexpr std::array duration_bounds{0.05, 0.25, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0};
+// The whole of a run, for rates of slow runs. Few, because they count against the limit of series: two below
+// the length of a real-time push (5 s of media by default), one just above it, and the usual timeouts.
+constexpr std::array duration_bounds{0.25, 1.0, 5.0, 7.5, 10.0, 30.0};
 
 // From what an idle loop shows up to where every run is inconclusive anyway. Once a daemon, so finer.
 constexpr std::array lateness_bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,

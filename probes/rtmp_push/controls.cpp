@@ -1,7 +1,9 @@
 #include "probes/rtmp_push/controls.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <utility>
 
 #include <boost/asio/this_coro.hpp>
 
@@ -62,6 +64,7 @@ public:
     asio::awaitable<void> of_dns();
     asio::awaitable<void> of_scheme();
     asio::awaitable<void> of_address();
+    asio::awaitable<void> of_playback();
     std::vector<Control> take() { return std::move(played_); }
     void keep(Control control) { played_.push_back(std::move(control)); }
 
@@ -258,6 +261,148 @@ asio::awaitable<void> Experiment::of_scheme() {
     keep(std::move(control));
 }
 
+/// The query without the two parameters that a signature is made of.
+std::string without_signature(std::string_view query) {
+    std::string rest;
+    while (!query.empty()) {
+        const auto pair = query.substr(0, query.find('&'));
+        query.remove_prefix(std::min(query.size(), pair.size() + 1));
+        if (pair.starts_with("txSecret=") || pair.starts_with("txTime=")) continue;
+        if (!rest.empty()) rest += '&';
+        rest += pair;
+    }
+    return rest;
+}
+
+/// The same stream on the same host over another protocol; nothing if it is the one it has.
+std::optional<protocol::PlayUrl> over(PlayProtocol wanted, protocol::PlayUrl url) {
+    const auto now = protocol_of(url);
+    if (now == wanted) return std::nullopt;
+    if (wanted == PlayProtocol::rtmp) {
+        url.scheme = "rtmp";
+        url.port = 1935;
+        url.extension.clear();
+        return url;
+    }
+    if (now == PlayProtocol::rtmp) {
+        url.scheme = "http";
+        url.port = 80;
+    }
+    url.extension = wanted == PlayProtocol::hls ? ".m3u8" : ".flv";
+    return url;
+}
+
+/// What is to be played in the control push, and as which control.
+struct Attempt {
+    std::string_view name;  ///< empty: as configured
+    std::string what{};     ///< for people
+    std::size_t playback = 0;
+};
+
+/// Whether a server may end like this with whom it does not let play. An error status of HTTP is its own
+/// trouble, whatever the signature.
+bool may_be_refusal(const error_code& code) {
+    const Reason reason = reason_of(code);
+    return reason == Reason::forbidden || reason == Reason::closed || reason == Reason::reset ||
+           (reason == Reason::rejected && code != PlayError::http_status);
+}
+
+void add_attempts(const Playback& playback, std::size_t index, const Viewing& configured,
+                  const error_code& code, const std::string& location, WallTime fresh,
+                  std::vector<Attempt>& attempts, std::vector<Viewing>& viewings) {
+    const auto add = [&](std::string_view name, const char* what, Viewing viewing) {
+        attempts.push_back({name, what, index});
+        viewings.push_back(std::move(viewing));
+    };
+    const Reason reason = reason_of(code);
+    if (reason == Reason::not_found || reason == Reason::no_media) {
+        static constexpr std::array<std::pair<PlayProtocol, std::string_view>, 3> others{
+            {{PlayProtocol::rtmp, play_rtmp},
+             {PlayProtocol::http_flv, play_flv},
+             {PlayProtocol::hls, play_hls}}};
+        for (const auto& [protocol, name] : others) {
+            auto url = over(protocol, configured.url);
+            if (!url) continue;
+            Viewing viewing = configured;
+            viewing.url = *std::move(url);
+            add(name, "the same host over another protocol", std::move(viewing));
+        }
+        return;
+    }
+    if (!may_be_refusal(code)) return;
+    if (!playback.backup_key.empty())
+        add(play_backup_key, "signed with the backup key",
+            viewing_of_run(playback, location, playback.backup_key, fresh));
+    const auto secret = configured.url.query.find("txSecret=");
+    if (secret == std::string::npos) return;
+    Viewing wrong = configured;
+    auto& digit =
+        wrong.url.query[std::min(secret + std::string_view("txSecret=").size(), wrong.url.query.size() - 1)];
+    digit = digit == '0' ? '1' : '0';
+    add(play_wrong_secret, "a deliberately wrong txSecret", std::move(wrong));
+    Viewing bare = configured;
+    bare.url.query = without_signature(bare.url.query);
+    add(play_unsigned, "without txSecret and txTime", std::move(bare));
+}
+
+/// One more push of the same stream, and everything that can be told apart is played at once: each playback
+/// as configured, and with one thing changed.
+asio::awaitable<void> Experiment::of_playback() {
+    Plan plan = plan_;
+    plan.address = config_.plan.address;
+    plan.url = failed_url();
+    std::vector<Attempt> attempts;
+    for (std::size_t i = 0; i < config_.playback.size(); ++i) {
+        const Playback& playback = config_.playback[i];
+        Viewing configured = viewing_of_run(playback, run_.env().location, playback.key, fresh_);
+        // One address, so that one thing at a time is changed.
+        configured.every_address = false;
+        attempts.push_back({{}, {}, i});
+        plan.viewings.push_back(configured);
+        add_attempts(playback, i, configured, failed_.code, run_.env().location, fresh_, attempts,
+                     plan.viewings);
+    }
+    ProbeRun again(run_.env(), std::min<Clock::duration>(failed_.duration + control_media + 2s,
+                                                         run_.deadline() - run_.env().now()));
+    const std::vector<Viewed> viewed = co_await push(plan, again);
+    if (again.was_cut() || viewed.size() != attempts.size()) co_return;
+
+    // The first playback that fails as the run did is the one to explain.
+    const auto subject = std::ranges::find_if(viewed, [&](const Viewed& v) {
+        return attempts[v.viewing].name.empty() && fingerprint(v) == failed_.fingerprint;
+    });
+    if (subject == viewed.end()) co_return;
+    const Attempt& explained = attempts[subject->viewing];
+    Control elsewhere{.name = play_other_domain};
+    for (const Viewed& v : viewed) {
+        const Attempt& attempt = attempts[v.viewing];
+        if (attempt.name.empty()) {
+            if (v.host == subject->host) continue;
+            // Any other domain that plays will do.
+            if (!v.code) elsewhere.outcome = ControlOutcome::passed;
+            if (v.code && elsewhere.outcome == ControlOutcome::inconclusive)
+                elsewhere.outcome = ControlOutcome::failed;
+            if (elsewhere.shows.empty() || !v.code) elsewhere.shows = describe(v);
+            continue;
+        }
+        if (attempt.playback != explained.playback) continue;
+        Control control{.name = attempt.name};
+        control.fingerprint = fingerprint(v);
+        // A server that says 403 to one and 401 to the other tells them apart, though both are refusals.
+        if (v.code && v.code == subject->code && v.protocol != PlayProtocol::rtmp && v.said != subject->said)
+            control.fingerprint += " " + v.said;
+        const bool told = reason_of(v.code) == Reason::forbidden || reason_of(v.code) == Reason::not_found ||
+                          reason_of(v.code) == Reason::no_media || reason_of(v.code) == Reason::rejected ||
+                          control.fingerprint == failed_.fingerprint;
+        control.outcome = !v.code ? ControlOutcome::passed
+                          : told  ? ControlOutcome::failed
+                                  : ControlOutcome::inconclusive;
+        control.shows = attempt.what + ": " + describe(v);
+        keep(std::move(control));
+    }
+    if (!elsewhere.shows.empty()) keep(std::move(elsewhere));
+}
+
 }  // namespace
 
 Control check_url(const Config& config, const protocol::PushUrl& url, WallTime now) {
@@ -329,6 +474,8 @@ asio::awaitable<std::vector<Control>> play_controls(const Config& config, ProbeR
         if (failed.reason() != Reason::timeout) co_await experiment.of_refusal();
     } else if (phase == media.name) {
         co_await experiment.of_address();
+    } else if (phase == playing.name) {
+        co_await experiment.of_playback();
     }
     co_return experiment.take();
 }

@@ -24,6 +24,15 @@ inline constexpr std::string_view other_port = "other_port";        ///< port 44
 inline constexpr std::string_view other_scheme = "other_scheme";    ///< TLS instead of plain, or the reverse
 inline constexpr std::string_view other_domain =
     "other_domain";  ///< the vendor's shared push domain resolves
+// Of playing: all in one more push of the same stream, beside the viewer that failed.
+inline constexpr std::string_view play_backup_key = "play_backup_key";      ///< signed with the backup key
+inline constexpr std::string_view play_wrong_secret = "play_wrong_secret";  ///< one digit changed
+inline constexpr std::string_view play_unsigned = "play_unsigned";          ///< without txSecret and txTime
+inline constexpr std::string_view play_rtmp = "play_rtmp";  ///< same host over RTMP, port 1935
+inline constexpr std::string_view play_flv = "play_flv";    ///< same host and port over HTTP-FLV
+inline constexpr std::string_view play_hls = "play_hls";    ///< same host and port over HLS
+inline constexpr std::string_view play_other_domain =
+    "play_other_domain";  ///< the configured playbacks of other hosts
 
 /// Fingerprints of `static_check`.
 namespace url_is {

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <span>
 
+#include "probes/net/tls.hpp"
 #include "probes/protocol/rtmp/error.hpp"
 #include "probes/rtmp_push/controls.hpp"
 
@@ -344,6 +345,130 @@ Diagnosis of_drop(const RunResult& run, const Facts& facts) {
     return one_of(CauseClass::push_dropped, std::move(candidates), because);
 }
 
+/// The stream is pushed, and the play domain says no.
+Diagnosis of_play_refusal(const RunResult& run, const Facts& facts) {
+    const std::string said(run.got("not_played"));
+    // The other key of the domain plays, so ours is not its main key (catalogue: "compare signed, unsigned
+    // and wrongly signed requests").
+    if (facts.accepted(play_backup_key))
+        return claim(
+            Cause::play_auth_key_mismatch,
+            said + "; signed with the backup key it plays, so `key` is not the play domain's main key",
+            {"play_domain_mismatch: the stream is there",
+             "cdn_hotlink_or_ip_blocked: the same viewer is let in"});
+    // The server looks at signatures, and takes ours for a wrong one: a viewer who is blocked for another
+    // reason is refused alike without any signature.
+    if (facts.alike(play_wrong_secret) && facts.differs(play_unsigned))
+        return claim(Cause::play_auth_key_mismatch,
+                     said + "; refused just as a wrong txSecret is, and otherwise than without one");
+    if (facts.accepted(play_wrong_secret))
+        return {.because = said + "; a wrong txSecret plays, so it was not refused for its signature",
+                .ruled_out = {"play_auth_key_mismatch: a wrong txSecret plays"}};
+    std::vector<Candidate> candidates;
+    if (facts.accepted(play_unsigned))
+        candidates.push_back(
+            {Cause::play_auth_key_mismatch,
+             "without a signature it plays: play authentication is off, or meant for others"});
+    else
+        candidates.push_back({Cause::play_auth_key_mismatch, facts.alike(play_wrong_secret)
+                                                                 ? "refused just as a wrong txSecret is"
+                                                                 : "the commonest of these"});
+    if (!facts.accepted(play_unsigned)) {
+        candidates.push_back(
+            {Cause::cdn_hotlink_or_ip_blocked, "this network or a missing Referer may be barred"});
+        candidates.push_back({Cause::cdn_domain_offline_or_blocked, "the play domain may be stopped"});
+    }
+    return one_of(CauseClass::play_refused, std::move(candidates), said);
+}
+
+/// The stream is pushed, and the play domain does not have it.
+Diagnosis of_missing_stream(const RunResult& run, const Facts& facts) {
+    const std::string said(run.got("not_played"));
+    const auto host = host_in(said);
+    bool here = false;  // something of this host played in the run
+    for (const auto& e : run.evidence) here = here || (e.what == "played" && host_in(e.got) == host);
+    const bool elsewhere = facts.accepted(play_other_domain);
+    const auto missing = [&](std::string_view control) {
+        return !facts.played(control) || facts.refused(control);
+    };
+    const bool any_other = facts.refused(play_rtmp) || facts.refused(play_flv) || facts.refused(play_hls);
+    const bool all_missing = any_other && missing(play_rtmp) && missing(play_flv) && missing(play_hls);
+    // Catalogue: "RTMP, FLV and HLS of the same domain all fail; another play domain plays. Same as not yet
+    // propagated: wait 10 s".
+    const bool waited = run.got("playback_wait").size() > std::string_view("9999 ms").size();
+    if (!here && elsewhere && all_missing && waited)
+        return claim(
+            Cause::play_domain_mismatch,
+            said + "; no other protocol of this host has it either, while " + facts.shows(play_other_domain));
+    if (here || facts.accepted(play_rtmp) || facts.accepted(play_flv) || facts.accepted(play_hls))
+        return {.because = said + "; the same host plays it over another protocol",
+                .ruled_out = {"play_domain_mismatch: the same host plays it over another protocol"}};
+    return one_of(
+        CauseClass::play_no_stream,
+        {{Cause::play_domain_mismatch, elsewhere ? "another play domain has the stream"
+                                                 : "no other play domain was there to compare with"}},
+        said);
+}
+
+Diagnosis of_unreachable_player(const RunResult& run) {
+    const std::string said(run.got("not_played"));
+    const auto host = host_in(said);
+    const auto protocol = said.substr(0, said.find(' '));
+    std::string other;
+    for (const auto& e : run.evidence)
+        if (e.what == "played" && host_in(e.got) == host && address_in(e.got) != address_in(said) &&
+            e.got.starts_with(protocol + ' '))
+            other = e.got;
+    // The end of validity stands in the certificate itself.
+    if (run.code == net::TlsError::certificate_expired) return claim(Cause::cdn_cert_expired, said);
+    const bool tcp_failed = run.reason() == Reason::refused || run.reason() == Reason::unreachable;
+    // Another address of the same name plays from here, so neither our network nor the name is at fault.
+    if (tcp_failed && !other.empty())
+        return claim(Cause::cdn_endpoint_unreachable, said + ", while another address plays: " + other);
+    std::vector<Candidate> candidates;
+    switch (run.reason()) {
+        case Reason::nxdomain:
+        case Reason::servfail:
+            candidates = {{Cause::cdn_dns_failure, "the name of the play domain does not resolve"}};
+            break;
+        case Reason::certificate:
+            candidates = {{Cause::cdn_cert_expired, "the certificate of the play domain was not accepted"}};
+            break;
+        default:
+            candidates = {{Cause::cdn_endpoint_unreachable, "this address does not serve"}};
+    }
+    return one_of(CauseClass::play_unreachable, std::move(candidates), said);
+}
+
+Diagnosis of_playback(const RunResult& run, const Facts& facts) {
+    switch (run.reason()) {
+        case Reason::forbidden:
+            return of_play_refusal(run, facts);
+        case Reason::not_found:
+        case Reason::no_media:
+            // The stream is there: its playlist was.
+            if (run.code == PlayError::segment_not_found)
+                return {.because = std::string(run.got("not_played"))};
+            return of_missing_stream(run, facts);
+        case Reason::nxdomain:
+        case Reason::servfail:
+        case Reason::refused:
+        case Reason::unreachable:
+        case Reason::certificate:
+        case Reason::timeout:
+            return of_unreachable_player(run);
+        case Reason::closed:
+        case Reason::reset:
+        case Reason::rejected:
+            // nginx-rtmp hangs up on whom it does not let play, without a word.
+            return facts.played(play_wrong_secret) ? of_play_refusal(run, facts)
+                                                   : Diagnosis{.because = std::string(run.got("not_played"))};
+        default:
+            // The catalogue has no item for a picture that stalls, is old, or cannot be shown.
+            return {.because = std::string(run.got("not_played"))};
+    }
+}
+
 }  // namespace
 
 Diagnosis diagnose(const RunResult& run) {
@@ -355,6 +480,7 @@ Diagnosis diagnose(const RunResult& run) {
     if (phase == handshake.name) return of_handshake(run, facts);
     if (phase == connect.name || phase == create_stream.name || phase == publish.name)
         return of_refusal(run, facts);
+    if (phase == playing.name) return of_playback(run, facts);
     if (phase != media.name) return {};
     // Everything was taken until our own time was up: nothing that the catalogue has a word for.
     if (run.reason() == Reason::timeout)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -17,6 +18,7 @@
 #include "probes/core/error_table.hpp"
 #include "probes/net/resolver.hpp"
 #include "probes/protocol/rtmp/session.hpp"
+#include "probes/protocol/stamp.hpp"
 #include "probes/protocol/test_stream.hpp"
 
 namespace livecanary::rtmp_push {
@@ -45,6 +47,9 @@ constexpr auto frozen_after = 3s;
 constexpr auto farewell_patience = 500ms;
 /// For the answer to the last ping, which says that everything before it was read.
 constexpr auto last_ping_patience = 2s;
+
+/// Time kept back from viewers for the last ping and the farewell.
+constexpr auto reserve = 1s;
 
 /// How often we ask for acknowledgements, in bytes.
 constexpr std::uint64_t ack_window = 10'000;
@@ -102,20 +107,32 @@ asio::awaitable<void> wait_for_news(Link& link, std::uint64_t seen, Clock::time_
     co_await link.changed.async_wait(no_throw);
 }
 
+/// The run's id as the number it was printed from.
+std::uint64_t number_of(const std::string& run_id) {
+    std::uint64_t number = 0;
+    std::from_chars(run_id.data(), run_id.data() + run_id.size(), number, 16);
+    return number;
+}
+
 /// The talk over one link, step by step.
 class Talk {
 public:
-    Talk(Link& link, const Plan& plan, ProbeRun& run) : link_(link), plan_(plan), run_(run) {}
+    Talk(Link& link, const Plan& plan, ProbeRun& run)
+        : link_(link), plan_(plan), run_(run), sent_(number_of(run.run_id())) {}
 
     asio::awaitable<error_code> flush(Clock::time_point deadline);
     asio::awaitable<void> whole();
     asio::awaitable<void> farewell();
+    /// Sends the viewers home, if there are any left.
+    asio::awaitable<void> dismiss();
+    std::vector<Viewed> take_viewed() { return std::move(viewed_); }
 
 private:
     /// Sends what the session queued and waits for an event of type `Wanted`, or the failure.
     template <class Wanted>
     asio::awaitable<result<Wanted>> expect();
     asio::awaitable<bool> play();
+    void queue_frames(protocol::TestStream& stream, Clock::time_point began);
     asio::awaitable<bool> last_word(std::uint64_t sent);
     asio::awaitable<error_code> last_heard(error_code write_error);
     /// Deals with an event nobody waits for; the code of a refusal.
@@ -146,6 +163,9 @@ private:
     std::uint64_t ack_step_ = ack_window;  // the longest way between two acknowledgements
     Clock::time_point progress_at_{};      // when one of the two last grew
     Clock::duration longest_stall_{};
+    SentLog sent_;
+    std::optional<Audience> audience_{};
+    std::vector<Viewed> viewed_{};
 };
 
 bool is_hang_up(const error_code& code) {
@@ -295,7 +315,21 @@ bool Talk::server_is_frozen(Clock::time_point now) {
     return now - progress_at_ > frozen_after;
 }
 
-/// Media at real-time pace. False if the run failed.
+/// All that is due by now.
+void Talk::queue_frames(protocol::TestStream& stream, Clock::time_point began) {
+    while (began + std::chrono::milliseconds(stream.next_timestamp()) <= run_.env().now()) {
+        std::vector<std::uint8_t> stamp;
+        if (stream.next_is_keyframe()) {
+            const auto now = run_.env().now();
+            sent_.sent(std::chrono::milliseconds(stream.next_timestamp()), now);
+            stamp = protocol::write_stamp({.run = sent_.run(), .sent = now.time_since_epoch()});
+        }
+        const auto frame = stream.next(stamp);
+        link_.session.send({static_cast<rtmp::MessageType>(frame.type), frame.timestamp, frame.body});
+    }
+}
+
+/// Media at real-time pace, and viewers who watch it. False if the run failed.
 asio::awaitable<bool> Talk::play() {
     protocol::TestStream stream;
     rtmp::AmfEcmaArray fields;
@@ -309,19 +343,20 @@ asio::awaitable<bool> Talk::play() {
     const auto began = run_.env().now();
     progress_at_ = began;
     const auto until = began + plan_.media;
+    if (!plan_.viewings.empty()) {
+        audience_.emplace(co_await asio::this_coro::executor, run_.env(), sent_,
+                          std::max(until, run_.deadline() - reserve));
+        audience_->open(plan_.viewings);
+    }
     for (;;) {
         const auto now = run_.env().now();
         accepted_ = now - began >= acceptance;
         if (fails(drain()) || fails(link_.read_error)) co_return false;
-        if (now >= until) break;
+        if (now >= until && (!audience_ || audience_->content())) break;
         if (now >= run_.deadline()) co_return !fails(asio::error::timed_out);
         if (server_is_frozen(now)) co_return !fails(PushError::frozen);
 
-        const auto due = [&] { return began + std::chrono::milliseconds(stream.next_timestamp()); };
-        while (due() <= run_.env().now()) {
-            const auto frame = stream.next();
-            link_.session.send({static_cast<rtmp::MessageType>(frame.type), frame.timestamp, frame.body});
-        }
+        queue_frames(stream, began);
         const auto seen = link_.news;
         const auto patience = std::min<Clock::time_point>(run_.deadline(), run_.env().now() + frozen_after);
         if (const auto code = co_await flush(patience)) {
@@ -332,11 +367,24 @@ asio::awaitable<bool> Talk::play() {
             const bool full = heard == code && reason_of(code) == Reason::timeout;
             co_return !fails(full ? out_of_patience() : heard);
         }
-        co_await wait_for_news(link_, seen, std::min(due(), until));
+        const auto due = began + std::chrono::milliseconds(stream.next_timestamp());
+        co_await wait_for_news(link_, seen, now < until ? std::min(due, until) : due);
         if (cancelled(co_await asio::this_coro::cancellation_state))
             co_return !fails(asio::error::operation_aborted);
     }
-    co_return co_await last_word(link_.session.bytes_out());
+    const auto sent = link_.session.bytes_out();
+    // Before they could take the end of the stream for a stall.
+    co_await dismiss();
+    if (!co_await last_word(sent)) co_return false;
+    if (!audience_) co_return true;
+    run_.enter(playing, until);
+    viewed_ = audience_->take();
+    report(plan_.viewings, viewed_, run_);
+    co_return true;
+}
+
+asio::awaitable<void> Talk::dismiss() {
+    if (audience_) co_await audience_->leave();
 }
 
 /// A server that answers pings has read all that came before the last one. False if the run failed.
@@ -485,7 +533,7 @@ asio::awaitable<bool> open(net::Connection& connection, const Plan& plan, ProbeR
 
 }  // namespace
 
-asio::awaitable<void> push(const Plan& plan, ProbeRun& run) {
+asio::awaitable<std::vector<Viewed>> push(const Plan& plan, ProbeRun& run) {
     const auto executor = co_await asio::this_coro::executor;
     rtmp::PublishOptions options;
     options.app = plan.url.app;
@@ -496,7 +544,7 @@ asio::awaitable<void> push(const Plan& plan, ProbeRun& run) {
     if (const auto wrong = rtmp::check(options)) {
         run.inconclusive(wrong.message());
         run.failed(PushError::bad_session);
-        co_return;
+        co_return std::vector<Viewed>{};
     }
     const auto is_cut = [](asio::cancellation_state state) {
         return state.cancelled() != asio::cancellation_type::none;
@@ -505,7 +553,7 @@ asio::awaitable<void> push(const Plan& plan, ProbeRun& run) {
     if (!co_await open(connection, plan, run)) {
         if (is_cut(co_await asio::this_coro::cancellation_state)) run.cut();
         connection.close();
-        co_return;
+        co_return std::vector<Viewed>{};
     }
     run.enter(handshake);
     std::array<std::uint8_t, rtmp::handshake_random_size> random;
@@ -531,6 +579,7 @@ asio::awaitable<void> push(const Plan& plan, ProbeRun& run) {
     if (is_cut(co_await asio::this_coro::cancellation_state)) run.cut();
     // A run that is cut still says goodbye: a name left behind is busy for the next one.
     co_await asio::this_coro::reset_cancellation_state();
+    co_await talk.dismiss();
     co_await talk.farewell();
     if (is_cut(co_await asio::this_coro::cancellation_state)) run.cut();
     link.connection.close();
@@ -541,6 +590,7 @@ asio::awaitable<void> push(const Plan& plan, ProbeRun& run) {
     run.found(sent_bytes, static_cast<double>(link.session.bytes_out()));
     run.found(acked_bytes, static_cast<double>(link.session.bytes_acknowledged()));
     if (bug || link.bug) std::rethrow_exception(bug ? bug : link.bug);
+    co_return talk.take_viewed();
 }
 
 }  // namespace livecanary::rtmp_push

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/address.hpp>
@@ -12,15 +13,15 @@
 #include "probes/core/run.hpp"
 #include "probes/net/connection.hpp"
 #include "probes/protocol/push_url.hpp"
+#include "probes/rtmp_push/playback.hpp"
 
 namespace livecanary::rtmp_push {
 
-namespace asio = boost::asio;
-
 inline constexpr Phase dns{"dns"}, tcp{"tcp"}, tls{"tls"}, handshake{"handshake"}, connect{"connect"},
-    create_stream{"create_stream"}, publish{"publish"}, media{"media"}, teardown{"teardown"};
+    create_stream{"create_stream"}, publish{"publish"}, media{"media"}, playing{"playback"},
+    teardown{"teardown"};
 inline constexpr std::array phases{dns,           tcp,     tls,   handshake, connect,
-                                   create_stream, publish, media, teardown};
+                                   create_stream, publish, media, playing,   teardown};
 
 inline constexpr Value sent_bytes{"livecanary_rtmp_sent_bytes_total",
                                   "Bytes sent to RTMP servers, handshake included.", ValueType::counter};
@@ -44,8 +45,42 @@ inline constexpr Value resolved_addresses{.metric = "livecanary_resolved_address
                                           .help = "Addresses the last run got for the target's name.",
                                           .label = "family",
                                           .label_values = families};
-inline constexpr std::array values{sent_bytes,    acked_bytes,       server_closes,   stall_seconds,
-                                   server_window, server_chunk_size, certificate_end, resolved_addresses};
+// From a relay on the same host, over live edges of RTMP and HTTP-FLV, to HLS with long segments.
+inline constexpr std::array latency_bounds{0.05, 0.25, 1.0, 2.5, 5.0, 10.0, 20.0};
+inline constexpr std::array first_frame_bounds{0.1, 0.5, 1.0, 3.0, 10.0};
+inline constexpr std::array<std::string_view, 3> play_protocols{"rtmp", "http-flv", "hls"};
+inline constexpr Value playback_latency{
+    .metric = "livecanary_playback_latency_seconds",
+    .help = "From the push of a keyframe to its arrival at a player, both measured here, on one clock.",
+    .type = ValueType::histogram,
+    .buckets = latency_bounds,
+    .label = "protocol",
+    .label_values = play_protocols};
+inline constexpr Value playback_first_frame{
+    .metric = "livecanary_playback_first_frame_seconds",
+    .help = "From a player's request to the first picture that could be shown.",
+    .type = ValueType::histogram,
+    .buckets = first_frame_bounds,
+    .label = "protocol",
+    .label_values = play_protocols};
+inline constexpr Value playback_pause{
+    "livecanary_playback_pause_seconds",
+    "Longest time in which a player of the last run got nothing after its first media (not HLS)."};
+inline constexpr Value playback_gaps{"livecanary_playback_timestamp_gaps_total",
+                                     "Timestamps that jumped on their way to a player.", ValueType::counter};
+inline constexpr Value playlist_age{
+    "livecanary_playback_playlist_age_seconds",
+    "Longest time for which a playlist of the last run had not been renewed when it was loaded."};
+inline constexpr Value failing_addresses{.metric = "livecanary_failing_addresses",
+                                         .help =
+                                             "Addresses of a name that failed in the last run while every "
+                                             "address was asked.",
+                                         .label = "family",
+                                         .label_values = families};
+inline constexpr std::array values{
+    sent_bytes,        acked_bytes,     server_closes,      stall_seconds,    server_window,
+    server_chunk_size, certificate_end, resolved_addresses, playback_latency, playback_first_frame,
+    playback_pause,    playback_gaps,   playlist_age,       failing_addresses};
 
 enum class PushError {
     frozen = 1,    ///< the server acknowledged before and no longer does, or takes no more bytes
@@ -64,17 +99,25 @@ struct Plan {
         5000};                        ///< real-time length; an accepted push lasts at least `acceptance`
     std::uint32_t chunk_size = 4096;  ///< bytes
     bool digest_handshake = false;
+    /// Who plays the stream meanwhile. While one still waits for its first picture, the push goes on beyond
+    /// `media`, at most to shortly before the run's deadline.
+    std::vector<Viewing> viewings{};
 };
 
 /// Publish.Start is not acceptance: two servers say it and close. This much media without a close is.
 inline constexpr std::chrono::milliseconds acceptance{1000};
 
+/// Says on `run` what its viewers saw: evidence, values, the headline, and the first failure among them. The
+/// phase under way is `playback`.
+void report(const std::vector<Viewing>& viewings, const std::vector<Viewed>& viewed, ProbeRun& run);
+
 /// Ends at the latest at the run's deadline and the time a farewell may take. Says everything on `run`:
 /// phases, evidence, values, the fingerprint and the failure. Gives the stream name back in every case,
 /// also when the coroutine is cancelled. `plan` and `run` must outlive it.
+/// Returns what the viewers saw; none if the push itself failed.
 ///
 /// The caller must have switched off `throw_if_cancelled` on its coroutine.
-asio::awaitable<void> push(const Plan& plan, ProbeRun& run);
+asio::awaitable<std::vector<Viewed>> push(const Plan& plan, ProbeRun& run);
 
 }  // namespace livecanary::rtmp_push
 

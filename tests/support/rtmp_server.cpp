@@ -7,6 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -69,6 +70,9 @@ RtmpAnswer created(const RtmpHeard& heard) {
 RtmpAnswer started(const RtmpHeard&) { return {.messages = {status("status", "NetStream.Publish.Start")}}; }
 RtmpAnswer unpublished(const RtmpHeard&) {
     return {.messages = {status("status", "NetStream.Unpublish.Success")}};
+}
+RtmpAnswer played(const RtmpHeard&) {
+    return {.messages = {status("status", "NetStream.Play.Start")}, .relay = RtmpRelay{}};
 }
 Message status(const char* level, const char* code, const char* description) {
     return stream_status(info(level, code, description));
@@ -133,15 +137,40 @@ RtmpStory judged_by(const RtmpCloud& cloud) {
     return story;
 }
 
+namespace {
+
+/// Two minutes of a test stream. Who pushes for longer plays nothing from its beginning.
+constexpr std::size_t most_published = 10'000;
+
+bool is_media(const Message& message) {
+    return message.type == MessageType::audio || message.type == MessageType::video ||
+           message.type == MessageType::data_amf0;
+}
+/// FLV, annex E.4.2.1 and E.4.3.1: of AVC and AAC.
+bool is_codec_header(const Message& message) {
+    return message.type != MessageType::data_amf0 && message.payload.size() > 1 && message.payload[1] == 0;
+}
+bool is_keyframe(const Message& message) {
+    return message.type == MessageType::video && message.payload.size() > 1 && message.payload[0] == 0x17 &&
+           message.payload[1] == 1;
+}
+
+}  // namespace
+
 struct ScriptedRtmpServer::State : std::enable_shared_from_this<State> {
-    State(asio::io_context& io, RtmpStory played) : acceptor(io), story(std::move(played)) {}
+    State(asio::io_context& io, RtmpStory played)
+        : acceptor(io), story(std::move(played)), news(io, Clock::time_point::max()) {}
 
     void accept();
+    void publish(const Message& message);
 
     tcp::acceptor acceptor;
     RtmpStory story;
     std::deque<RtmpHeard> heard{};
     std::vector<std::shared_ptr<Talk>> talks{};
+    std::vector<Message> published{};
+    std::vector<std::weak_ptr<Talk>> players{};
+    asio::steady_timer news;  // cancelled at each message that is published
     bool closing = false;
 };
 
@@ -164,6 +193,8 @@ public:
     void release() {
         if (held_) end(Then::finish);
     }
+    /// Passes on what is published, to a player.
+    void relay(const Message& message);
 
 private:
     asio::awaitable<void> talk();
@@ -179,6 +210,9 @@ private:
     }
     asio::awaitable<bool> read(std::size_t at_most);
     asio::awaitable<bool> acknowledge();
+    void start_relay(RtmpRelay relay);
+    void queue(const Bytes& bytes);
+    static asio::awaitable<void> write_queue(std::shared_ptr<Talk> self);
     asio::awaitable<void> read_away();
     bool end(Then then);
 
@@ -194,6 +228,10 @@ private:
     std::optional<std::uint64_t> last_word_at_{};  // reads_so_far_ then
     bool reads_ = true;
     bool held_ = false;
+    std::optional<RtmpRelay> relay_{};  // from then on all that is said goes through `queue_`
+    std::size_t relayed_ = 0;
+    Bytes queue_{};
+    bool writes_queue_ = false;
 };
 
 void ScriptedRtmpServer::State::accept() {
@@ -224,7 +262,58 @@ bool ScriptedRtmpServer::Talk::end(Then then) {
     return false;
 }
 
+void ScriptedRtmpServer::State::publish(const Message& message) {
+    if (published.size() < most_published) published.push_back(message);
+    news.cancel();
+    for (const auto& player : players)
+        if (const auto talk = player.lock()) talk->relay(message);
+}
+
+void ScriptedRtmpServer::Talk::start_relay(RtmpRelay relay) {
+    relay_ = std::move(relay);
+    const auto& all = state_->published;
+    for (const Message& message : all)
+        if (is_codec_header(message)) this->relay(message);
+    const auto last = std::find_if(all.rbegin(), all.rend(), is_keyframe);
+    if (relay_->cached_group && last != all.rend())
+        std::for_each(std::prev(last.base()), all.end(), [this](const Message& m) { this->relay(m); });
+    state_->players.push_back(weak_from_this());
+}
+
+void ScriptedRtmpServer::Talk::relay(const Message& message) {
+    if (relayed_ >= relay_->at_most) return;
+    const auto edited = relay_->edit ? relay_->edit(message) : std::optional(message);
+    if (!edited) return;
+    Bytes bytes;
+    writer_.write(*edited, bytes);
+    if (++relayed_ == relay_->at_most)
+        for (const Message& word : relay_->last_words) writer_.write(word, bytes);
+    queue(bytes);
+}
+
+void ScriptedRtmpServer::Talk::queue(const Bytes& bytes) {
+    queue_.insert(queue_.end(), bytes.begin(), bytes.end());
+    if (std::exchange(writes_queue_, true)) return;
+    asio::co_spawn(socket_.get_executor(), write_queue(shared_from_this()), asio::detached);
+}
+
+asio::awaitable<void> ScriptedRtmpServer::Talk::write_queue(std::shared_ptr<Talk> self) {
+    while (!self->queue_.empty()) {
+        const Bytes bytes = std::exchange(self->queue_, {});
+        const auto [code, size] =
+            co_await asio::async_write(self->socket_, asio::buffer(bytes), net::no_throw);
+        self->heard_.said += size;
+        if (code) co_return;  // `writes_queue_` stays: nothing more can be written
+    }
+    self->writes_queue_ = false;
+    if (self->relayed_ >= self->relay_->at_most) self->end(self->relay_->then);
+}
+
 asio::awaitable<bool> ScriptedRtmpServer::Talk::say(Bytes bytes) {
+    if (relay_) {
+        queue(bytes);
+        co_return true;
+    }
     const auto left = story_.cut_after_said - heard_.said;
     const bool cut = bytes.size() >= left;
     if (cut) bytes.resize(static_cast<std::size_t>(left));
@@ -334,6 +423,7 @@ asio::awaitable<bool> ScriptedRtmpServer::Talk::on_message(const Message& messag
             [[fallthrough]];
         case MessageType::data_amf0:
             ++heard_.media_messages;
+            state_->publish(message);
             if (reads_so_far_ > last_word_at_.value_or(reads_so_far_)) ++heard_.media_after_last_word;
             if (heard_.media_messages == story_.media_before) co_return co_await give(story_.on_media);
             break;
@@ -357,6 +447,7 @@ asio::awaitable<bool> ScriptedRtmpServer::Talk::on_command(const Message& messag
     if (command->name == "createStream") co_return co_await give(story_.on_create_stream);
     if (command->name == "publish" && arguments.size() > 1) {
         if (const auto* name = arguments[1].string()) heard_.publish_name = *name;
+        state_->published.clear();
         const bool goes_on = co_await give(story_.on_publish);
         heard_.said_at_start = heard_.said;
         heard_.bytes_at_start = heard_.bytes;
@@ -364,12 +455,20 @@ asio::awaitable<bool> ScriptedRtmpServer::Talk::on_command(const Message& messag
         const Message ping = rtmp_says::control(MessageType::user_control, {0, 6, 0, 0, 0, 9});
         co_return co_await say(ping);
     }
+    if (command->name == "play" && arguments.size() > 1) {
+        if (const auto* name = arguments[1].string()) heard_.play_name = *name;
+        co_return co_await give(story_.on_play);
+    }
     if (command->name == "deleteStream") co_return co_await give(story_.on_unpublish);
     co_return true;
 }
 
 asio::awaitable<bool> ScriptedRtmpServer::Talk::give(const RtmpAnswers& answers) {
     const RtmpAnswer answer = answers(heard_);
+    while (state_->published.size() < answer.once_published && !state_->closing) {
+        state_->news.expires_at(Clock::time_point::max());
+        co_await state_->news.async_wait(net::no_throw);
+    }
     do {
         // In one write, so that what belongs together arrives together.
         Bytes bytes;
@@ -382,6 +481,7 @@ asio::awaitable<bool> ScriptedRtmpServer::Talk::give(const RtmpAnswers& answers)
         bytes.insert(bytes.end(), answer.raw.begin(), answer.raw.end());
         if (!bytes.empty() && !co_await say(std::move(bytes))) co_return false;
     } while (answer.endless);
+    if (answer.relay) start_relay(*answer.relay);
     co_return end(answer.then);
 }
 
@@ -394,8 +494,8 @@ asio::awaitable<void> ScriptedRtmpServer::Talk::read_away() {
         if (code) break;
         if (reader_.feed(std::span(buffer).first(size))) continue;
         while (const auto message = reader_.next()) {
-            const bool is_media = message->type == MessageType::audio || message->type == MessageType::video;
-            if (is_media && last_word_at_) ++heard_.media_after_last_word;
+            if (is_media(*message) && message->type != MessageType::data_amf0 && last_word_at_)
+                ++heard_.media_after_last_word;
             if (message->type != MessageType::command_amf0) continue;
             if (const auto command = rtmp::decode_command(*message)) heard_.commands.push_back(command->name);
         }
@@ -420,12 +520,14 @@ ScriptedRtmpServer::~ScriptedRtmpServer() {
     state_->closing = true;
     error_code ignored;
     state_->acceptor.close(ignored);
+    state_->news.cancel();
     for (const auto& talk : state_->talks) talk->stop();
     state_->talks.clear();
 }
 
 std::uint16_t ScriptedRtmpServer::port() const { return state_->acceptor.local_endpoint().port(); }
 const std::deque<RtmpHeard>& ScriptedRtmpServer::heard() const { return state_->heard; }
+const std::vector<Message>& ScriptedRtmpServer::published() const { return state_->published; }
 bool ScriptedRtmpServer::deserted() const { return std::ranges::all_of(heard(), &RtmpHeard::ended); }
 void ScriptedRtmpServer::play(RtmpStory story) { state_->story = std::move(story); }
 void ScriptedRtmpServer::release() {

@@ -29,6 +29,7 @@ struct RtmpHeard {
     std::string app{};                        ///< of connect
     std::string tc_url{};                     ///< of connect
     std::string publish_name{};               ///< with its query; of publish
+    std::string play_name{};                  ///< with its query; of play
     std::uint32_t window_ack_size = 0;        ///< that the client asked for; 0: it did not
     std::uint32_t chunk_size = 128;           ///< that the client set
     std::vector<std::uint32_t> timestamps{};  ///< of audio and video
@@ -56,11 +57,23 @@ enum class Then {
     freeze,       ///< neither reads nor speaks any more
 };
 
+/// How a player gets what is published: the codec headers first, then each message as it comes.
+struct RtmpRelay {
+    /// What becomes of a message; nothing leaves it out. Without it all go out as they came.
+    std::function<std::optional<protocol::rtmp::Message>(const protocol::rtmp::Message&)> edit{};
+    bool cached_group = false;  ///< after the headers all from the last keyframe on
+    std::size_t at_most = std::numeric_limits<std::size_t>::max();  ///< so many messages, …
+    std::vector<protocol::rtmp::Message> last_words{};              ///< … then these, …
+    Then then = Then::go_on;                                        ///< … and this
+};
+
 struct RtmpAnswer {
     std::vector<protocol::rtmp::Message> messages{};
     std::string raw{};  ///< bytes said after the messages
     Then then = Then::go_on;
-    bool endless = false;  ///< says `messages` again and again until the client leaves
+    bool endless = false;              ///< says `messages` again and again until the client leaves
+    std::optional<RtmpRelay> relay{};  ///< the client becomes a player
+    std::size_t once_published = 0;    ///< says nothing before so many messages of media were published
 };
 
 namespace rtmp_says {
@@ -69,6 +82,7 @@ RtmpAnswer connected(const RtmpHeard& heard);  ///< NetConnection.Connect.Succes
 RtmpAnswer created(const RtmpHeard& heard);    ///< stream 1
 RtmpAnswer started(const RtmpHeard& heard);    ///< NetStream.Publish.Start
 RtmpAnswer unpublished(const RtmpHeard& heard);  ///< NetStream.Unpublish.Success
+RtmpAnswer played(const RtmpHeard& heard);       ///< NetStream.Play.Start, then what is published
 Message status(const char* level, const char* code, const char* description = "");  ///< onStatus on stream 1
 Message fc_publish();  ///< SRS's, with Publish.Start in it
 Message close();
@@ -100,8 +114,9 @@ struct RtmpStory {
     RtmpAnswers on_create_stream = rtmp_says::created;
     RtmpAnswers on_publish = rtmp_says::started;
     RtmpAnswers on_unpublish = rtmp_says::unpublished;  ///< at deleteStream
-    std::uint64_t media_before = never;                 ///< after so many media messages …
-    RtmpAnswers on_media{};                             ///< … it says this
+    RtmpAnswers on_play = rtmp_says::played;
+    std::uint64_t media_before = never;  ///< after so many media messages …
+    RtmpAnswers on_media{};              ///< … it says this
     bool pongs = true;
     bool pings = false;  ///< sends a PingRequest after Start
     bool acks = true;
@@ -150,6 +165,8 @@ public:
     /// One entry for each connection, in order. Grows at its end only.
     const std::deque<RtmpHeard>& heard() const;
     const RtmpHeard& last() const { return heard().back(); }
+    /// Audio, video and metadata since the last publish, whoever sent them; of long ones the beginning.
+    const std::vector<protocol::rtmp::Message>& published() const;
     /// All clients have left.
     bool deserted() const;
     /// Changes what the next connections meet.
