@@ -391,9 +391,10 @@ asio::awaitable<void> Experiment::of_playback() {
         // A server that says 403 to one and 401 to the other tells them apart, though both are refusals.
         if (v.code && v.code == subject->code && v.protocol != PlayProtocol::rtmp && v.said != subject->said)
             control.fingerprint += " " + v.said;
+        // Where nothing listens for a protocol, the host does not have the stream over it either.
         const bool told = reason_of(v.code) == Reason::forbidden || reason_of(v.code) == Reason::not_found ||
                           reason_of(v.code) == Reason::no_media || reason_of(v.code) == Reason::rejected ||
-                          control.fingerprint == failed_.fingerprint;
+                          reason_of(v.code) == Reason::refused || control.fingerprint == failed_.fingerprint;
         control.outcome = !v.code ? ControlOutcome::passed
                           : told  ? ControlOutcome::failed
                                   : ControlOutcome::inconclusive;

@@ -440,6 +440,14 @@ Diagnosis of_unreachable_player(const RunResult& run) {
     return one_of(CauseClass::play_unreachable, std::move(candidates), said);
 }
 
+/// RTMP, asked to play, closed before any media: how some servers say no.
+bool hung_up_at_play(const RunResult& run) {
+    const auto said = run.got("not_played");
+    const auto has = [&](std::string_view words) { return said.find(words) != std::string_view::npos; };
+    return said.starts_with("rtmp ") && (has("; first byte") || has("; no answer to the request")) &&
+           !has(", first media");
+}
+
 Diagnosis of_playback(const RunResult& run, const Facts& facts) {
     switch (run.reason()) {
         case Reason::forbidden:
@@ -461,8 +469,9 @@ Diagnosis of_playback(const RunResult& run, const Facts& facts) {
         case Reason::reset:
         case Reason::rejected:
             // nginx-rtmp hangs up on whom it does not let play, without a word.
-            return facts.played(play_wrong_secret) ? of_play_refusal(run, facts)
-                                                   : Diagnosis{.because = std::string(run.got("not_played"))};
+            return facts.played(play_wrong_secret) || hung_up_at_play(run)
+                       ? of_play_refusal(run, facts)
+                       : Diagnosis{.because = std::string(run.got("not_played"))};
         default:
             // The catalogue has no item for a picture that stalls, is old, or cannot be shown.
             return {.because = std::string(run.got("not_played"))};

@@ -127,7 +127,10 @@ private:
     asio::awaitable<void> sleep_until(Clock::time_point at);
 
     error_code on_event(rtmp::PlaySession& session, const rtmp::PlayEvent& event);
-    void asked() { reception_.emplace(audience_.log_, env_.now()); }
+    void asked() {
+        viewed_.asked = true;
+        reception_.emplace(audience_.log_, env_.now());
+    }
     bool some_media() const noexcept { return reception_ && reception_->received().first_media.has_value(); }
     /// Until when the next bytes must be there.
     Clock::time_point patience() const noexcept;
@@ -149,6 +152,7 @@ private:
     Clock::time_point give_up_{};
     std::optional<Reception> reception_{};
     Viewed viewed_{};
+    bool granted_ = false;  // NetStream.Play.Start has come
     bool done_ = false;
     std::array<std::uint8_t, read_size> buffer_{};
 };
@@ -265,6 +269,8 @@ error_code Audience::Viewer::on_event(rtmp::PlaySession& session, const rtmp::Pl
     } else if (std::holds_alternative<rtmp::StreamCreated>(event)) {
         session.play();
         asked();
+    } else if (std::holds_alternative<rtmp::PlayStarted>(event)) {
+        granted_ = true;
     } else if (const auto* refused = std::get_if<rtmp::Refused>(&event)) {
         viewed_.said = refused->status.code;
         if (!refused->status.description.empty()) viewed_.said += ": " + refused->status.description;
@@ -472,8 +478,8 @@ error_code Audience::Viewer::verdict(error_code ended) const {
         return PlayError::stalled;
     if (reception_ && reception_->complete()) return {};
     // Why there is no picture, from the last thing that worked.
-    if (!reception_ || (viewed_.protocol != PlayProtocol::rtmp && !received.first_byte))
-        return asio::error::timed_out;
+    const bool answered = viewed_.protocol == PlayProtocol::rtmp ? granted_ : received.first_byte.has_value();
+    if (!reception_ || (!answered && !received.first_media)) return asio::error::timed_out;
     if (!received.first_media) return PlayError::no_media;
     if (received.foreign_stamps > 0 && received.own_stamps == 0)
         return viewed_.protocol == PlayProtocol::hls ? PlayError::stale : PlayError::foreign;

@@ -19,6 +19,9 @@ constexpr milliseconds longest_group{2000};
 constexpr milliseconds longest_step{200};
 /// A stamp that a transcoder took away is missing in every keyframe; one keyframe may be cut off.
 constexpr std::uint64_t keyframes_to_tell = 2;
+/// What is cached of a transcoded stream holds some that were sent before we asked; without a time of ours in
+/// so many, there is none.
+constexpr std::uint64_t keyframes_to_give_up = 6;
 constexpr std::size_t most_latencies = 512;
 /// Fewer pictures give no rate.
 constexpr std::uint64_t frames_for_rate = 10;
@@ -64,8 +67,8 @@ std::optional<Clock::time_point> SentLog::when(milliseconds timestamp) const {
 bool Reception::complete() const noexcept {
     if (!received_.first_frame) return false;
     if (!received_.latencies.empty() && received_.matched == Matched::stamp) return true;
-    return received_.own_stamps == 0 && received_.foreign_stamps == 0 &&
-           received_.keyframes >= keyframes_to_tell;
+    if (received_.own_stamps + received_.foreign_stamps > 0) return false;
+    return received_.keyframes >= (by_time_.empty() ? keyframes_to_give_up : keyframes_to_tell);
 }
 
 void Reception::bytes(Clock::time_point at) {

@@ -139,8 +139,10 @@ const Viewed* worst_of(const std::vector<Viewed>& viewed) noexcept {
 
 std::string fingerprint(const Viewed& viewed) {
     if (!viewed.code) return "played";
+    // A close is a close, whether our data met it (reset) or not.
+    const Reason reason = reason_of(viewed.code);
     return "playback " + std::string(to_string(viewed.protocol)) + " " +
-           std::string(to_string(reason_of(viewed.code)));
+           std::string(to_string(reason == Reason::reset ? Reason::closed : reason));
 }
 
 std::string describe(const Viewed& viewed) {
@@ -148,6 +150,7 @@ std::string describe(const Viewed& viewed) {
     if (!viewed.address.empty()) text += " at " + viewed.address;
     text += viewed.code ? ": " + viewed.code.message() : ": played";
     if (viewed.code && !viewed.said.empty()) text += " (" + viewed.said + ")";
+    if (viewed.code && viewed.asked && !viewed.received.first_byte) text += "; no answer to the request";
     return text + received_text(viewed);
 }
 

@@ -1,114 +1,19 @@
-// The push probe against real servers: server × case → outcome, phase, reason, cause or class. With
-// LIVECANARY_MATRIX set to a file name, the table is appended there as Markdown.
+// A push alone against real servers.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <functional>
-#include <iostream>
 #include <sstream>
-#include <utility>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/steady_timer.hpp>
-
-#include "daemon/execute.hpp"
-#include "daemon/settings.hpp"
-#include "probes/net/resolver.hpp"
+#include "tests/integration/matrix.hpp"
 #include "tests/integration/servers.hpp"
-#include "tests/support/task.hpp"
-#include "tests/support/toml_text.hpp"
 
 namespace livecanary::test {
 namespace {
 
 using namespace std::chrono_literals;
 using practice::signed_name;
-
-struct Judged {
-    RunResult run;
-    Diagnosis found;
-};
-
-/// What to do to the server once a phase is reached.
-struct Meanwhile {
-    std::string_view phase{};
-    std::chrono::milliseconds after{0};
-    std::function<void()> act{};
-};
-
-/// Runs the probe of `toml` once, controls and diagnosis included, as the daemon would.
-Judged probe(const std::string& toml, Meanwhile meanwhile = {}) {
-    const FakeWorld world{
-        .files = {
-            {"t.toml", "[daemon]\nreference = false\n[[probe]]\nname = 'p'\nkind = 'rtmp_push'\n" + toml}}};
-    const auto loaded = daemon::load_settings("t.toml", world.surroundings());
-    for (const auto& mistake : loaded.mistakes)
-        if (!mistake.warning) ADD_FAILURE() << to_string(mistake);
-    const daemon::ProbeSettings& settings = loaded.settings.probes.at(0);
-    asio::io_context io;
-    net::Resolver dns(io.get_executor());
-    Env env;
-    env.dns = &dns;
-    env.random.seed(std::random_device{}());
-    asio::steady_timer timer(io);
-    auto observer = [&](const PhaseTime& phase, bool ended) {
-        if (ended || !meanwhile.act || phase.phase.name != meanwhile.phase) return;
-        timer.expires_after(meanwhile.after);
-        timer.async_wait([&](error_code ec) {
-            if (!ec) std::exchange(meanwhile.act, {})();
-        });
-    };
-    Judged judged;
-    // No loop lag is looked at: a machine busy with other tests must not turn these into `inconclusive`.
-    judged.run = await(io, daemon::execute(settings, env, {}, observer));
-    if (judged.run.outcome() == RunOutcome::failed) {
-        auto controls = [](const daemon::ProbeSettings& of, Env& in,
-                           RunResult& failed) -> asio::awaitable<bool> {
-            co_await daemon::play_controls(of, in, failed);
-            co_return true;
-        };
-        await(io, controls(settings, env, judged.run));
-    }
-    judged.found = daemon::judge(settings, judged.run);
-    return judged;
-}
-
-/// One row of the table, checked and printed. `candidate`: the first one, where a class is expected.
-void expect(const char* server, const char* what, const Judged& judged, std::string_view outcome,
-            std::string_view phase = {}, std::string_view reason = {}, std::string_view cause = {},
-            std::string_view candidate = {}) {
-    const auto& [run, found] = judged;
-    std::ostringstream seen;
-    for (const auto& e : run.evidence)
-        seen << "  evidence " << e.phase.name << ' ' << e.what << ": " << e.got << '\n';
-    for (const auto& c : run.controls)
-        seen << "  control " << c.name << ' ' << to_string(c.outcome) << " [" << c.fingerprint << "] "
-             << c.shows << '\n';
-    seen << "  fingerprint " << run.fingerprint << ", " << run.code.message() << ", " << run.inconclusive
-         << '\n';
-    EXPECT_EQ(to_string(run.outcome()), outcome) << seen.str();
-    EXPECT_EQ(run.failed_phase(), phase) << seen.str();
-    EXPECT_EQ(run.code ? to_string(run.reason()) : std::string_view{}, reason) << seen.str();
-    EXPECT_EQ(found.label(), cause) << seen.str();
-    if (!candidate.empty()) {
-        ASSERT_FALSE(found.candidates.empty()) << seen.str();
-        EXPECT_EQ(to_string(found.candidates.front().cause), candidate) << seen.str();
-    }
-    std::string row = "| " + std::string(server) + " | " + what + " | " +
-                      std::string(to_string(run.outcome())) + " | " + std::string(run.failed_phase()) +
-                      " | " + std::string(run.code ? to_string(run.reason()) : std::string_view{}) + " | " +
-                      run.fingerprint + " | " + std::string(found.label());
-    if (!found.candidates.empty())
-        row += " (" + std::string(to_string(found.candidates.front().cause)) + " first)";
-    row += " |";
-    std::cout << row << '\n';
-    if (const char* file = std::getenv("LIVECANARY_MATRIX"))
-        std::ofstream(file, std::ios::app) << row << '\n';
-}
-
-std::string quoted(const std::string& text) { return "'" + text + "'"; }
 
 /// The configuration of a push to the practice stack. Keys as given; empty ones are left out.
 std::string config(const std::string& url, const std::string& key = {}, const std::string& backup = {},

@@ -243,6 +243,8 @@ TEST(RtmpPushReception, ShiftedTimelineMatchesNothing) {
         Push push(Stamps::none);
         Reception viewer(push.log, began);
         relay(viewer, push.until(1500ms), 300ms, shift);
+        EXPECT_FALSE(viewer.complete()) << "two keyframes may come from a cache";
+        relay(viewer, push.until(5500ms), 300ms, shift);
         EXPECT_EQ(viewer.received().latencies, Latencies{}) << shift.count();
         EXPECT_EQ(viewer.received().matched, Matched::nothing);
         EXPECT_TRUE(viewer.complete()) << "it will never be known";
@@ -652,7 +654,7 @@ TEST(RtmpPushReception, TranscodedSegmentsGoByPresentationTime) {
     Reception other(shifted, began);
     for (const TsUnit& unit : moved) other.unit(unit, began + 3s);
     EXPECT_EQ(other.received().latencies, Latencies{});
-    EXPECT_TRUE(other.complete());
+    EXPECT_FALSE(other.complete()) << "later ones may have a time of ours";
 }
 
 TEST(RtmpPushReception, SegmentsWithoutParameterSetsShowNothing) {
