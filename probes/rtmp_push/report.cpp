@@ -75,7 +75,8 @@ std::string received_text(const Viewed& viewed) {
     if (r.video && !r.video_header && !r.other_codec) text += "; no SPS and PPS";
     if (r.audio && !r.audio_header) text += "; no AudioSpecificConfig";
     if (r.gaps > 0)
-        text += "; " + std::to_string(r.gaps) + " jumps of timestamps, the longest " + text_of(r.longest_gap);
+        text += "; " + std::to_string(r.gaps) + (r.gaps == 1 ? " jump" : " jumps") +
+                " of timestamps, the longest " + text_of(r.longest_gap);
     if (r.foreign_stamps > 0) text += "; " + std::to_string(r.foreign_stamps) + " keyframes of another push";
     if (viewed.protocol != PlayProtocol::hls) return text + "; longest pause " + text_of(r.longest_pause);
     text += "; " + std::to_string(viewed.segments) + " segments of up to " +

@@ -215,7 +215,7 @@ TEST_F(PlayMatrix, NothingThere) {
 TEST_F(PlayMatrix, SegmentsLost) {
     stack->front.lose_segments(true);
     const auto judged = probe(config("x", {right(hls("x"))}));
-    expect("nginx", "HLS, segments 404", judged, "failed", "playback", "not_found", "play_no_stream");
+    expect("nginx", "HLS, segments 404", judged, "failed", "playback", "not_found", "");
     EXPECT_NE(judged.run.code.message().find("segment"), std::string::npos) << seen_in(judged);
 }
 
