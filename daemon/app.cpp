@@ -27,6 +27,8 @@
 #include "daemon/log.hpp"
 #include "daemon/runner.hpp"
 #include "daemon/sd_notify.hpp"
+#include "daemon/store.hpp"
+#include "daemon/sweep.hpp"
 #include "daemon/version.hpp"
 #include "daemon/web.hpp"
 #include "probes/net/connection.hpp"
@@ -63,6 +65,18 @@ asio::awaitable<Loaded> load(std::string path) {
     co_return loaded;
 }
 
+void say(log::Level level, std::string_view message, const log::Fields& fields) {
+    level == log::Level::error ? log::error(message, fields) : log::info(message, fields);
+}
+
+StateOptions state_options(const Settings& settings) {
+    StateOptions options;
+    options.directory = settings.state_directory;
+    options.keeper = true;
+    options.say = say;
+    return options;
+}
+
 class App {
 public:
     App(AppOptions options, Settings settings);
@@ -73,6 +87,7 @@ private:
     void start_runner(std::shared_ptr<const ProbeSettings> settings);
     void retire(std::unique_ptr<Runner> runner, std::shared_ptr<const ProbeSettings> successor);
     void on_ended(Runner* runner);
+    std::shared_ptr<const ProbeSettings> configured(const std::string& probe) const;
     void stop(int signal);
     void finish_if_idle();
     asio::awaitable<std::string> reload();
@@ -92,6 +107,7 @@ private:
     asio::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
     SystemdNotifier systemd_;
     std::mt19937_64 seeds_{std::random_device{}()};
+    StateStore state_;
     Shared shared_{};
     std::map<std::string, std::unique_ptr<Runner>, std::less<>> runners_{};
     /// Stopped, but still cleaning up, each with the settings of the probe that takes its name over.
@@ -100,6 +116,7 @@ private:
         std::shared_ptr<const ProbeSettings> successor;
     };
     std::list<Leaving> leaving_{};
+    std::unique_ptr<Sweeper> sweeper_{};  // null before it starts and after it has ended
     std::unique_ptr<WebServer> web_{};
     std::list<asio::cancellation_signal> background_{};
     asio::steady_timer stop_deadline_{io_};
@@ -114,8 +131,10 @@ private:
 App::App(AppOptions options, Settings settings)
     : options_(std::move(options)),
       settings_(std::move(settings)),
-      systemd_(environment("NOTIFY_SOCKET"), watchdog_usec()) {
+      systemd_(environment("NOTIFY_SOCKET"), watchdog_usec()),
+      state_(state_options(settings_)) {
     shared_.executor = io_.get_executor();
+    shared_.state = &state_;
     shared_.seed = [this] { return seeds_(); };
 }
 
@@ -149,6 +168,13 @@ void App::on_ended(Runner* runner) {
         if (successor && !stopping_) start_runner(std::move(successor));
     }
     finish_if_idle();
+}
+
+std::shared_ptr<const ProbeSettings> App::configured(const std::string& probe) const {
+    if (const auto at = runners_.find(probe); at != runners_.end()) return at->second->shared_settings();
+    for (const auto& leaving : leaving_)
+        if (leaving.successor && leaving.successor->name == probe) return leaving.successor;
+    return nullptr;
 }
 
 /// Makes the running probes those of `settings`: the same ones stay as they are, with schedule and history.
@@ -239,6 +265,8 @@ asio::awaitable<std::string> App::reload_once() {
     }
     if (options_.listen.empty() && loaded.settings.web_listen != settings_.web_listen)
         log::warn("web.listen changed: a restart is needed for it");
+    if (loaded.settings.state_directory != settings_.state_directory)
+        log::warn("daemon.state_directory changed: a restart is needed for it");
     const auto probes = loaded.settings.probes.size();
     adopt(std::move(loaded.settings));
     log::info("configuration reloaded", {{"probes", std::to_string(probes)}});
@@ -264,6 +292,7 @@ asio::awaitable<std::vector<prometheus::MetricFamily>> App::metrics() {
         pending += standing.known && !standing.ok && !standing.alerting ? 1 : 0;
     }
     shared_.metrics.alerts(pending, firing);
+    shared_.metrics.state(state_.figures());
     shared_.metrics.collect(families);
     co_return families.take();
 }
@@ -340,19 +369,21 @@ void App::stop(int signal) {
     for (auto& [name, runner] : runners_) retire(std::move(runner), nullptr);
     runners_.clear();
     for (auto& leaving : leaving_) leaving.successor.reset();
+    if (sweeper_) sweeper_->stop();
     for (auto& signal_of : background_) signal_of.emit(asio::cancellation_type::terminal);
     stop_deadline_.expires_after(stop_patience);
     stop_deadline_.async_wait([this](error_code ec) {
         if (ec) return;
         for (const auto& leaving : leaving_)
             log::error("a probe did not end in time", {{"probe", leaving.runner->settings().name}});
+        if (sweeper_) log::error("the sweep did not end in time");
         io_.stop();
     });
     finish_if_idle();
 }
 
 void App::finish_if_idle() {
-    if (!stopping_ || !leaving_.empty()) return;
+    if (!stopping_ || !leaving_.empty() || sweeper_) return;
     stop_deadline_.cancel();
     signals_.cancel();
     io_.stop();
@@ -382,6 +413,13 @@ int App::run() {
         log::warn("the system's trusted certificates cannot be read", {{"error", code.message()}});
     shared_.metrics.reloaded(true, std::chrono::system_clock::now());
     adopt(std::move(settings_));
+    sweeper_ = std::make_unique<Sweeper>(shared_, [this](const auto& probe) { return configured(probe); });
+    sweeper_->start([this] {
+        asio::post(io_, [this] {
+            sweeper_.reset();
+            finish_if_idle();
+        });
+    });
     auto seen = [this](Clock::duration lag) { shared_.metrics.loop_lag(lag); };
     spawn(measure_lag(shared_.lag, std::move(seen)));
     spawn(watch());

@@ -7,6 +7,7 @@
 #include <exception>
 #include <iostream>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@
 #include "daemon/app.hpp"
 #include "daemon/causes_command.hpp"
 #include "daemon/check_config_command.hpp"
+#include "daemon/cleanup_command.hpp"
 #include "daemon/log.hpp"
 #include "daemon/probe_command.hpp"
 #include "daemon/sign_command.hpp"
@@ -160,6 +162,22 @@ struct CheckVerb {
     int run() { return check_config(std::cout, std::cerr, common.config_file, config::real_surroundings()); }
 };
 
+struct CleanupVerb {
+    Common common{};
+    CleanupCommand command{};
+
+    void add(CLI::App& app) {
+        auto* verb =
+            app.add_subcommand("cleanup", "Removes what probes made at their targets and left behind");
+        add_config(*verb, common);
+        verb->add_flag("--dry-run", command.dry_run, "Only say what there is");
+    }
+    int run() {
+        const auto settings = settings_of(common);
+        return settings ? cleanup(std::cout, std::cerr, command, *settings) : config_error;
+    }
+};
+
 struct CausesVerb {
     std::optional<std::string> id{};
     std::string lang = "en";
@@ -176,36 +194,15 @@ struct CausesVerb {
     int run() { return print_causes(std::cout, std::cerr, id, lang == "zh" ? Lang::zh : Lang::en, json); }
 };
 
-struct SignVerb {
-    SignUrl command{};
-    std::string key_file{}, key_env{}, backup_key_file{}, backup_key_env{}, lifetime{};
-    CLI::App* push = nullptr;
-    CLI::App* play = nullptr;
+/// A key out of a file or the environment; never from the command line, which others can read.
+struct KeyOptions {
+    std::string file{}, env{};
 
-    void add_keys(CLI::App& verb) {
-        verb.add_option("URL", command.url, "The URL; its own txSecret and txTime are replaced")->required();
-        verb.add_option("--key.file", key_file, "File that holds the key");
-        verb.add_option("--key.env", key_env, "Environment variable that holds the key");
-        verb.add_option("--backup-key.file", backup_key_file, "The same for the backup key; for --verify");
-        verb.add_option("--backup-key.env", backup_key_env, "The same for the backup key; for --verify");
-        verb.add_option("--lifetime", lifetime, "How long it is valid, such as 12h (the default)");
-        verb.add_option("--expires", command.expires, "When it ends instead: Unix seconds, or txTime as 0x…");
-        verb.add_flag("--sha256", command.sha256, "Hash with SHA-256 instead of MD5");
-        verb.add_flag("--lower-case", command.lower_case, "Write txTime in lower case");
-        verb.add_flag("--verify", command.verify,
-                      "Check the URL's own signature and say what does not match");
+    void add(CLI::App& verb, const std::string& name, const std::string& words) {
+        verb.add_option("--" + name + ".file", file, "File that holds " + words);
+        verb.add_option("--" + name + ".env", env, "Environment variable that holds " + words);
     }
-    void add(CLI::App& app) {
-        auto* verb =
-            app.add_subcommand("sign", "Computes or checks a signature with the library the probes use");
-        verb->require_subcommand(1);
-        push = verb->add_subcommand("push-url", "txSecret and txTime of a push URL");
-        play = verb->add_subcommand("play-url", "txSecret and txTime of a play URL");
-        add_keys(*push);
-        add_keys(*play);
-    }
-    /// The key out of a file or the environment; never from the command line, which others can read.
-    static bool read_key(const std::string& file, const std::string& env, config::Secret& out) {
+    bool read(config::Secret& out) const {
         const auto surroundings = config::real_surroundings();
         std::string text;
         if (!file.empty()) {
@@ -231,25 +228,174 @@ struct SignVerb {
         out = config::Secret(std::move(text));
         return true;
     }
+    /// The same, where signing cannot do without.
+    bool read(config::Secret& out, bool verify) const {
+        if (!read(out)) return false;
+        if (!out.empty() || verify) return true;
+        std::cerr << "livecanary: a key is needed: --key.file or --key.env\n";
+        return false;
+    }
+};
+
+/// A duration of the command line; unchanged if it was not given.
+bool read_duration(const char* option, const std::string& text, std::chrono::seconds& out) {
+    if (text.empty()) return true;
+    const auto parsed = config::parse_duration(text);
+    if (!parsed) {
+        std::cerr << "livecanary: " << option << " takes a duration such as 12h\n";
+        return false;
+    }
+    out = std::chrono::duration_cast<std::chrono::seconds>(*parsed);
+    return true;
+}
+
+constexpr const char* verify_words = "Check the signature it has and say what does not match";
+
+/// push-url and play-url, which take the same.
+struct SignUrlVerb {
+    using Sign = int(std::ostream&, std::ostream&, const SignUrl&, WallTime);
+
+    Sign* sign = nullptr;
+    SignUrl command{};
+    KeyOptions key{}, backup_key{};
+    std::string lifetime{};
+    CLI::App* verb = nullptr;
+
+    void add(CLI::App& parent, const char* name, const char* words) {
+        verb = parent.add_subcommand(name, words);
+        verb->add_option("URL", command.url, "The URL; its own txSecret and txTime are replaced")->required();
+        key.add(*verb, "key", "the key");
+        backup_key.add(*verb, "backup-key", "the backup key; for --verify");
+        verb->add_option("--lifetime", lifetime, "How long it is valid, such as 12h (the default)");
+        verb->add_option("--expires", command.expires,
+                         "When it ends instead: Unix seconds, or txTime as 0x…");
+        verb->add_flag("--sha256", command.sha256, "Hash with SHA-256 instead of MD5");
+        verb->add_flag("--lower-case", command.lower_case, "Write txTime in lower case");
+        verb->add_flag("--verify", command.verify, verify_words);
+    }
+    int run(WallTime now) {
+        if (!key.read(command.key, command.verify) || !backup_key.read(command.backup_key) ||
+            !read_duration("--lifetime", lifetime, command.lifetime))
+            return usage_error;
+        return sign(std::cout, std::cerr, command, now);
+    }
+};
+
+struct SignCosVerb {
+    SignCos command{};
+    KeyOptions key{};
+    std::string lifetime{};
+    CLI::App* verb = nullptr;
+
+    void add(CLI::App& parent) {
+        verb = parent.add_subcommand("cos", "Authorization of a request to COS's XML API");
+        verb->add_option("METHOD", command.method, "Such as PUT")->required();
+        verb->add_option("URL", command.url, "As it is sent; its Host and all its parameters are signed")
+            ->required();
+        verb->add_option("--header", command.headers, "'Name: value' to sign too; may be given again")
+            ->allow_extra_args(false);
+        verb->add_option("--secret-id", command.secret_id, "The SecretId");
+        key.add(*verb, "key", "the SecretKey");
+        verb->add_flag("--sign-key", command.key_is_sign_key, "The key is a SignKey, as a backend issues it");
+        verb->add_option("--key-time", command.key_time,
+                         "Valid 'start;end' in Unix seconds; a SignKey needs its own");
+        verb->add_option("--lifetime", lifetime, "Or from now for so long, such as 1h (the default)");
+        verb->add_flag("--url", command.as_url, "Print the URL with the signature in its query");
+        verb->add_flag("--verify", command.verify, verify_words);
+        verb->add_option("--authorization", command.authorization,
+                         "What to verify; without it, the URL's query");
+    }
+    int run(WallTime now) {
+        if (!key.read(command.key, command.verify) ||
+            !read_duration("--lifetime", lifetime, command.lifetime))
+            return usage_error;
+        return sign_cos(std::cout, std::cerr, command, now);
+    }
+};
+
+struct SignCosV4Verb {
+    SignCosV4 command{};
+    KeyOptions key{};
+    std::string lifetime{};
+    CLI::App* verb = nullptr;
+
+    void add(CLI::App& parent) {
+        verb = parent.add_subcommand("cos-v4", "Authorization of COS's JSON API, the one before");
+        verb->add_option("--app-id", command.app_id, "The account's APPID");
+        verb->add_option("--bucket", command.bucket, "The bucket, without -APPID");
+        verb->add_option("--secret-id", command.secret_id, "The SecretId");
+        key.add(*verb, "key", "the SecretKey");
+        verb->add_option("--object", command.object, "For one use: the object to delete or change");
+        verb->add_option("--lifetime", lifetime, "For many uses: how long, such as 1h (the default)");
+        verb->add_flag("--verify", command.verify, verify_words);
+        verb->add_option("--authorization", command.authorization, "What to verify");
+    }
+    int run(WallTime now) {
+        if (!key.read(command.key, command.verify) ||
+            !read_duration("--lifetime", lifetime, command.lifetime))
+            return usage_error;
+        command.random = std::random_device{}();
+        return sign_cos_v4(std::cout, std::cerr, command, now);
+    }
+};
+
+struct SignCdnVerb {
+    SignCdn command{};
+    KeyOptions key{}, backup_key{};
+    std::string validity{};
+    CLI::App* verb = nullptr;
+
+    void add(CLI::App& parent) {
+        verb = parent.add_subcommand("cdn", "URL authentication of the CDN, types A to D");
+        verb->add_option("URL", command.url, "The URL, without a query")->required();
+        verb->add_option("--type", command.type, "A, B, C or D")
+            ->required()
+            ->check(CLI::IsMember({"A", "B", "C", "D"}));
+        key.add(*verb, "key", "the key");
+        backup_key.add(*verb, "backup-key", "the backup key; for --verify");
+        verb->add_flag("--sha256", command.sha256, "Hash with SHA-256 instead of MD5");
+        verb->add_flag("--time-first", command.time_first,
+                       "Hash the time before the path, as some documents of type C");
+        verb->add_option("--time", command.time_format, "decimal or hex, if not as usual for the type")
+            ->check(CLI::IsMember({"decimal", "hex"}));
+        verb->add_option("--sign-parameter", command.sign_parameter, "Its name (A, D)")
+            ->capture_default_str();
+        verb->add_option("--time-parameter", command.time_parameter, "Its name (D)")->capture_default_str();
+        verb->add_option("--rand", command.rand, "Letters and digits (A)")->capture_default_str();
+        verb->add_option("--validity", validity,
+                         "What the domain grants, for --verify, such as 30m (the default)");
+        verb->add_flag("--verify", command.verify, verify_words);
+    }
+    int run(WallTime now) {
+        if (!key.read(command.key, command.verify) || !backup_key.read(command.backup_key) ||
+            !read_duration("--validity", validity, command.validity))
+            return usage_error;
+        return sign_cdn(std::cout, std::cerr, command, now);
+    }
+};
+
+struct SignVerb {
+    SignUrlVerb push{.sign = sign_push_url}, play{.sign = sign_play_url};
+    SignCosVerb cos{};
+    SignCosV4Verb cos_v4{};
+    SignCdnVerb cdn{};
+
+    void add(CLI::App& app) {
+        auto* verb =
+            app.add_subcommand("sign", "Computes or checks a signature with the library the probes use");
+        verb->require_subcommand(1);
+        push.add(*verb, "push-url", "txSecret and txTime of a push URL");
+        play.add(*verb, "play-url", "txSecret and txTime of a play URL");
+        cos.add(*verb);
+        cos_v4.add(*verb);
+        cdn.add(*verb);
+    }
     int run() {
-        if (!read_key(key_file, key_env, command.key) ||
-            !read_key(backup_key_file, backup_key_env, command.backup_key))
-            return usage_error;
-        if (command.key.empty() && !command.verify) {
-            std::cerr << "livecanary: a key is needed: --key.file or --key.env\n";
-            return usage_error;
-        }
-        if (!lifetime.empty()) {
-            const auto parsed = config::parse_duration(lifetime);
-            if (!parsed) {
-                std::cerr << "livecanary: --lifetime takes a duration such as 12h\n";
-                return usage_error;
-            }
-            command.lifetime = std::chrono::duration_cast<std::chrono::seconds>(*parsed);
-        }
         const auto now = std::chrono::system_clock::now();
-        return push->parsed() ? sign_push_url(std::cout, std::cerr, command, now)
-                              : sign_play_url(std::cout, std::cerr, command, now);
+        if (cos.verb->parsed()) return cos.run(now);
+        if (cos_v4.verb->parsed()) return cos_v4.run(now);
+        if (cdn.verb->parsed()) return cdn.run(now);
+        return push.verb->parsed() ? push.run(now) : play.run(now);
     }
 };
 
@@ -270,11 +416,13 @@ int main(int argc, char** argv) {
     RunVerb run;
     CheckVerb check;
     ProbeVerb probe;
+    CleanupVerb cleanup_verb;
     CausesVerb causes;
     SignVerb sign;
     run.add(app);
     check.add(app);
     probe.add(app);
+    cleanup_verb.add(app);
     causes.add(app);
     sign.add(app);
     app.add_subcommand("version", "Version, commit, compiler, libraries");
@@ -299,6 +447,7 @@ int main(int argc, char** argv) {
         if (app.got_subcommand("run")) return run.run();
         if (app.got_subcommand("check-config")) return check.run();
         if (app.got_subcommand("probe")) return probe.run();
+        if (app.got_subcommand("cleanup")) return cleanup_verb.run();
         if (app.got_subcommand("causes")) return causes.run();
         if (app.got_subcommand("sign")) return sign.run();
         return print_version();

@@ -89,6 +89,15 @@ constexpr Metric reload_successful{"livecanary_config_last_reload_successful",
                                    "Whether the last configuration read was accepted.", MetricType::Gauge};
 constexpr Metric reload_success_time{"livecanary_config_last_reload_success_timestamp_seconds",
                                      "When a configuration was last accepted.", MetricType::Gauge};
+constexpr Metric litter_items{"livecanary_litter_items",
+                              "Things made at targets that are not known to be removed yet.",
+                              MetricType::Gauge};
+constexpr Metric litter_oldest{"livecanary_litter_oldest_timestamp_seconds",
+                               "When the oldest of them was made; absent if there is none.",
+                               MetricType::Gauge};
+constexpr Metric state_write_failures{"livecanary_state_write_failures_total",
+                                      "Changes of the state that could not be written and stay in memory.",
+                                      MetricType::Counter};
 constexpr Metric build_info{"livecanary_build_info", "1, with what this binary was built from.",
                             MetricType::Gauge};
 
@@ -140,6 +149,8 @@ MetricType type_of(const Value& value) {
             return MetricType::Counter;
         case ValueType::histogram:
             return MetricType::Histogram;
+        case ValueType::summary:
+            return MetricType::Summary;
     }
     return MetricType::Untyped;
 }
@@ -177,8 +188,9 @@ std::size_t most_series(const Kind& kind) noexcept {
     series += 3 * kind.phases.size();  // the summary's _sum and _count, and the last duration
     for (const Value& value : kind.values) {
         if (comes_when_observed(value)) continue;
-        const std::size_t each =
-            value.type == ValueType::histogram ? histogram_series(value.buckets.size()) : 1;
+        const std::size_t each = value.type == ValueType::histogram ? histogram_series(value.buckets.size())
+                                 : value.type == ValueType::summary ? 2
+                                                                    : 1;
         series += each * std::max<std::size_t>(1, value.label_values.size());
     }
     return series;
@@ -252,6 +264,8 @@ public:
                               ? labels_
                               : with({{std::string(own.value.label), std::string(own.label_value)}});
             if (own.value.type == ValueType::counter) add(into, metric, own.sum.Collect(), std::move(labels));
+            if (own.value.type == ValueType::summary)
+                add(into, metric, summary(own.count, own.total), labels);
             if (own.value.type == ValueType::histogram)
                 if (auto all = own.all.Collect();
                     all.histogram.sample_count > 0 || !comes_when_observed(own.value))
@@ -291,6 +305,8 @@ private:
         prometheus::Counter sum{};
         std::optional<double> last{};
         prometheus::Histogram all;
+        std::uint64_t count = 0;  // of a summary
+        double total = 0;
     };
 
     Labels with(Labels extra) const {
@@ -344,6 +360,10 @@ private:
                     break;
                 case ValueType::histogram:
                     own->all.Observe(found.number);
+                    break;
+                case ValueType::summary:
+                    ++own->count;
+                    own->total += found.number;
                     break;
             }
         }
@@ -434,6 +454,14 @@ public:
         if (synchronized) add(into, clock_synchronized, gauge(*synchronized ? 1 : 0), {});
         if (reload_ok) add(into, reload_successful, gauge(*reload_ok ? 1 : 0), {});
         if (reloaded) add(into, reload_success_time, gauge(unix_seconds(*reloaded)), {});
+        for (const auto& [store, litter] : state.litter) {
+            add(into, litter_items, gauge(static_cast<double>(litter.items)), {{"store", store}});
+            if (litter.items > 0)
+                add(into, litter_oldest, gauge(unix_seconds(litter.oldest)), {{"store", store}});
+        }
+        ClientMetric failures;
+        failures.counter.value = static_cast<double>(state.write_failures);
+        add(into, state_write_failures, failures, {});
         add(into, build_info, gauge(1),
             {{"version", std::string(version())},
              {"revision", std::string(revision())},
@@ -449,6 +477,7 @@ public:
     std::optional<bool> synchronized{};
     std::optional<bool> reload_ok{};
     std::optional<WallTime> reloaded{};  // last time it was accepted
+    StateFigures state{};
 };
 
 DaemonMetrics::DaemonMetrics() : impl_(std::make_shared<Impl>()) {}
@@ -473,6 +502,8 @@ void DaemonMetrics::clock(std::chrono::duration<double> offset, bool synchronize
     impl_->offset = offset.count();
     impl_->synchronized = synchronized;
 }
+
+void DaemonMetrics::state(StateFigures figures) { impl_->state = std::move(figures); }
 
 void DaemonMetrics::collect(Families& into) const { impl_->collect(into); }
 

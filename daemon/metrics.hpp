@@ -14,6 +14,7 @@
 #include <prometheus/metric_family.h>
 
 #include "daemon/settings.hpp"
+#include "daemon/store.hpp"
 #include "probes/core/diagnosis.hpp"
 #include "probes/core/run.hpp"
 
@@ -88,6 +89,7 @@ public:
     /// Probes that fail: not yet for fail_after runs in a row, and for as many or more.
     void alerts(std::size_t pending, std::size_t firing);
     void clock(std::chrono::duration<double> offset, bool synchronized);
+    void state(StateFigures figures);
 
     void collect(Families& into) const;
 

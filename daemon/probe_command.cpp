@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <exception>
+#include <optional>
 #include <random>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -15,6 +16,7 @@
 #include "daemon/execute.hpp"
 #include "daemon/explain.hpp"
 #include "daemon/result_json.hpp"
+#include "daemon/store.hpp"
 #include "probes/net/connection.hpp"
 #include "probes/net/resolver.hpp"
 
@@ -63,8 +65,9 @@ std::vector<const ProbeSettings*> chosen(std::ostream& err, const ProbeCommand& 
 /// One after the other: a person reads along, and nothing is measured under the load of another.
 class Session {
 public:
-    Session(std::ostream& out, const ProbeCommand& command, const Settings& settings)
+    Session(std::ostream& out, std::ostream& err, const ProbeCommand& command, const Settings& settings)
         : out_(out),
+          err_(err),
           command_(command),
           settings_(settings),
           dns_(io_.get_executor(), settings.dns_servers),
@@ -74,14 +77,17 @@ public:
 
 private:
     asio::awaitable<void> one(Judged& judged);
+    asio::awaitable<void> open_ledger();
     ProbeRun::Observer observer();
 
     std::ostream& out_;
+    std::ostream& err_;
     const ProbeCommand& command_;
     const Settings& settings_;
     asio::io_context io_{1};
     net::Resolver dns_;
     Anchors anchors_;
+    std::optional<StateStore> store_{};  // once a probe makes something at its target
     LagRecord lag_{};
     bool interrupted_ = false;
 };
@@ -101,9 +107,23 @@ ProbeRun::Observer Session::observer() {
     };
 }
 
+/// Says once if what is made could not be found again after a crash.
+asio::awaitable<void> Session::open_ledger() {
+    StateOptions options;
+    options.directory = settings_.state_directory;
+    store_.emplace(std::move(options));
+    const auto trouble = co_await store_->trouble();
+    if (!trouble.empty())
+        err_ << "livecanary: the ledger in " << settings_.state_directory << " cannot be written (" << trouble
+             << "): if this is killed, what it made is not removed\n";
+}
+
 asio::awaitable<void> Session::one(Judged& judged) {
+    if (judged.probe->probe.remove && !store_) co_await open_ledger();
     Env env;
     env.dns = &dns_;
+    env.ledger = store_ ? &*store_ : nullptr;
+    env.probe = judged.probe->name;
     env.location = settings_.location;
     env.random.seed((std::uint64_t{std::random_device{}()} << 32) | std::random_device{}());
     const Honesty honesty{.lag = &lag_, .max_loop_lag = settings_.max_loop_lag};
@@ -228,7 +248,7 @@ int probe_now(std::ostream& out, std::ostream& err, const ProbeCommand& command,
         out << "LIVECANARY UNKNOWN - no such probe\n";
         return 3;
     }
-    Session session(out, command, settings);
+    Session session(out, err, command, settings);
     const auto all = session.run(probes);
     if (all.size() < probes.size()) {
         err << "livecanary: interrupted\n";

@@ -41,6 +41,8 @@ Runner::Runner(std::shared_ptr<const ProbeSettings> settings, Shared& shared)
       metrics_(*settings_) {
     env_.now = shared.now;
     env_.wall = shared.wall;
+    env_.ledger = shared.state;
+    env_.probe = settings_->name;
     env_.location = shared.location;
     const auto seed = shared.seed();
     env_.random.seed(seed);
@@ -93,6 +95,7 @@ asio::awaitable<void> Runner::loop() {
                            {{"probe", settings_->name}, {"error", bug}});
                 if (std::exchange(running_, false)) shared_.metrics.runs_in_flight(--shared_.in_flight);
             }
+            if (shared_.state != nullptr) shared_.state->run_ended(settings_->name);
         }
         // A confirmation does not use its slot up.
         const auto next = schedule.after(confirmation ? slot - settings_->interval : slot, shared_.now());

@@ -14,6 +14,7 @@
 #include "daemon/incidents.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/schedule.hpp"
+#include "daemon/store.hpp"
 #include "daemon/web.hpp"
 #include "probes/net/resolver.hpp"
 
@@ -24,6 +25,7 @@ struct Shared {
     boost::asio::any_io_executor executor{};
     std::shared_ptr<net::Resolver> dns{};
     std::shared_ptr<Anchors> anchors{};
+    StateStore* state = nullptr;  ///< null: nothing may be made at a target
     LagRecord lag{};
     DaemonMetrics metrics{};
     Clock::duration max_loop_lag = std::chrono::milliseconds(250);
@@ -46,6 +48,7 @@ public:
     /// Cuts the run under way (it still cleans up) and ends the loop.
     void stop();
     const ProbeSettings& settings() const noexcept { return *settings_; }
+    std::shared_ptr<const ProbeSettings> shared_settings() const noexcept { return settings_; }
 
     void collect(Families& into, Clock::time_point now) const { metrics_.collect(into, now, shared_.wall()); }
     ProbeStatus status(Clock::time_point now) const;

@@ -213,6 +213,9 @@ public:
     Loader(Loaded& loaded, const config::Surroundings& surroundings, std::span<const Kind* const> kinds)
         : loaded_(&loaded), settings_(&loaded.settings), kinds_(kinds) {
         settings_->location = location_of(surroundings.host_name);
+        // Several, if the unit has several (systemd.exec(5)); the first is ours.
+        const auto directories = surroundings.environment("STATE_DIRECTORY").value_or("");
+        if (!directories.empty()) settings_->state_directory = directories.substr(0, directories.find(':'));
         for (const Kind* kind : kinds) kind_names_.push_back(kind->name);
     }
 
@@ -269,6 +272,7 @@ private:
             else
                 in->mistake("location",
                             "expected 1 to 32 letters, digits and '-': it becomes part of stream names");
+            in->path("state_directory", settings_->state_directory);
             in->optional("max_concurrent_probes", settings_->max_concurrent_probes, 1, 10'000);
             in->optional("max_loop_lag", settings_->max_loop_lag, 1ms, 1min);
             in->optional("reference", settings_->reference);

@@ -35,6 +35,7 @@ struct ProbeSettings {
 
 struct Settings {
     std::string location{};  ///< default: host name; [A-Za-z0-9-], 1 to 32 characters
+    std::string state_directory = "/var/lib/livecanary";  ///< default: $STATE_DIRECTORY, if systemd sets it
     std::size_t max_concurrent_probes = 256;
     std::chrono::milliseconds max_loop_lag{250};  ///< a run during which the loop was later is inconclusive
     bool reference = true;                        ///< the built-in probe of ourselves

@@ -10,6 +10,7 @@
 
 #include "config/reader.hpp"
 #include "probes/core/diagnosis.hpp"
+#include "probes/core/ledger.hpp"
 #include "probes/core/run.hpp"
 
 namespace livecanary {
@@ -23,6 +24,9 @@ struct Probe {
     /// empty.
     std::function<boost::asio::awaitable<std::vector<Control>>(ProbeRun&, const RunResult& failed)>
         controls{};
+    /// Removes what a run of this probe has left behind. No error: it is gone, or was not there. May be empty
+    /// for kinds that leave nothing.
+    std::function<boost::asio::awaitable<error_code>(ProbeRun&, const Litter&)> remove{};
     std::function<Diagnosis(const RunResult&)> diagnose{};  ///< pure; asked only of failed runs
 };
 

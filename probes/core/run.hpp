@@ -18,6 +18,7 @@ namespace livecanary {
 namespace net {
 class Resolver;
 }
+class Ledger;
 
 using Clock = std::chrono::steady_clock;
 using WallTime = std::chrono::system_clock::time_point;
@@ -32,6 +33,7 @@ enum class ValueType {
     gauge,      ///< the last run's number
     counter,    ///< the sum over all runs; the metric name ends in `_total`
     histogram,  ///< every number observed, in `buckets`
+    summary,    ///< how many numbers were observed, and their sum
 };
 
 /// A number a kind finds besides durations of phases, and the metric it becomes.
@@ -53,6 +55,10 @@ struct Env {
     /// Nonces, object names. One per probe, seeded in main.
     std::mt19937_64 random{0};
     net::Resolver* dns = nullptr;
+    /// Where what a run makes is written down first. Null: nothing may be made.
+    Ledger* ledger = nullptr;
+    /// Name of the probe: part of object keys.
+    std::string probe = "probe";
     /// Where this daemon stands: part of stream names and object keys.
     std::string location = "here";
 };

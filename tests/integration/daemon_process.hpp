@@ -83,6 +83,7 @@ struct Ended {
 /// Runs the binary to its end.
 inline Ended livecanary(std::vector<std::string> arguments, std::map<std::string, std::string> env = {}) {
     const practice::TemporaryDirectory folder;
+    env.try_emplace("STATE_DIRECTORY", folder.path().string());
     arguments.insert(arguments.begin(), LIVECANARY_BINARY);
     practice::Process process(
         {.argv = std::move(arguments), .env = std::move(env), .output = folder.path() / "out"});
@@ -96,7 +97,7 @@ public:
     explicit DaemonProcess(const Installation& installation, std::map<std::string, std::string> env = {},
                            std::vector<std::string> more = {})
         : process_({.argv = arguments(installation, std::move(more)),
-                    .env = std::move(env),
+                    .env = with_state(installation, std::move(env)),
                     .output = installation.path() / "log"}) {
         static const std::regex listening("msg=listening address=127.0.0.1 port=(\\d+)");
         until("it listens", [&] {
@@ -139,6 +140,12 @@ public:
     }
 
 private:
+    /// Not the one of the machine, unless a test says so.
+    static std::map<std::string, std::string> with_state(const Installation& installation,
+                                                         std::map<std::string, std::string> env) {
+        env.try_emplace("STATE_DIRECTORY", (installation.path() / "state").string());
+        return env;
+    }
     static std::vector<std::string> arguments(const Installation& installation,
                                               std::vector<std::string> more) {
         std::vector<std::string> argv{LIVECANARY_BINARY,      "run",

@@ -119,6 +119,41 @@ TEST_F(Daemon, EveryMetricStandsInItsDocumentWithItsType) {
     }
 }
 
+TEST_F(Daemon, ACorruptStateIsSetAside) {
+    const Installation installation(push_probe("push-main", refused));
+    std::filesystem::create_directory(installation.path() / "state");
+    installation.write("state/state.sqlite", "this is no database, and long enough to see that");
+    DaemonProcess daemon(installation);
+    daemon.until_metric("push-main", "failures_total", 1);
+    daemon.until("it says so", [&] {
+        return daemon.log().find("msg=\"the state cannot be read: set aside, and begun anew\"") !=
+               std::string::npos;
+    });
+    EXPECT_EQ(daemon.scrape().at("livecanary_state_write_failures_total"), 0);
+    EXPECT_EQ(daemon.process().stop(), 0);
+}
+
+TEST_F(Daemon, WithoutAStateDirectoryItProbesAllTheSame) {
+    const Installation installation(push_probe("push-main", refused));
+    installation.write("file", "");
+    DaemonProcess daemon(installation, {{"STATE_DIRECTORY", (installation.path() / "file").string()}});
+    daemon.until_metric("push-main", "failures_total", 1);
+    daemon.until("it says so", [&] {
+        return daemon.log().find("msg=\"the state cannot be written: it is kept in memory only\"") !=
+               std::string::npos;
+    });
+    EXPECT_EQ(daemon.process().stop(), 0);
+}
+
+TEST_F(Daemon, CleanupOfAnEmptyLedger) {
+    const Installation installation(push_probe("push-main", refused));
+    const std::map<std::string, std::string> env{{"STATE_DIRECTORY", installation.path().string()}};
+    const Ended ended = livecanary({"cleanup", "--config.file", installation.config_file()}, env);
+    EXPECT_EQ(ended.code, 0);
+    EXPECT_EQ(ended.output, "Nothing stands in the ledger.\n");
+    EXPECT_EQ(livecanary({"cleanup", "--config.file", "/no/such/file"}).code, 78);
+}
+
 TEST_F(Daemon, ReloadKeepsWhatDidNotChange) {
     const std::string stays = early_name(1h);
     const std::string common = plain + reference_probe(stays, "1h") + reference_probe("counts");
@@ -338,6 +373,7 @@ TEST_F(Daemon, LogsJson) {
     const Installation installation(plain + push_probe("a", refused));
     practice::Process process({.argv = {LIVECANARY_BINARY, "run", "--config.file", installation.config_file(),
                                         "--web.listen-address", "127.0.0.1:0", "--log.format=json"},
+                               .env = {{"STATE_DIRECTORY", installation.path().string()}},
                                .output = installation.path() / "log"});
     while (process.output().find("probe failed") == std::string::npos) ASSERT_FALSE(process.wait_for(10ms));
     EXPECT_EQ(process.stop(SIGTERM), 0);
@@ -351,8 +387,9 @@ TEST_F(Daemon, TellsNoSecret) {
                              "s3cret-in-plain-text", "s3cretinaquery"};
     const std::string config =
         plain + push_probe("file", refused, "interval = \"1s\"\npush_key = { file = \"key\" }\n") +
-        push_probe("env", silent.port(),
-                   "interval = \"1s\"\nmedia = \"1s\"\ntimeout = \"1100ms\"\npush_key = { env = \"PUSH_KEY\" }\n") +
+        push_probe(
+            "env", silent.port(),
+            "interval = \"1s\"\nmedia = \"1s\"\ntimeout = \"1100ms\"\npush_key = { env = \"PUSH_KEY\" }\n") +
         push_probe("credential", refused,
                    "interval = \"1s\"\npush_key = { credential = \"key\" }\nbackup_key = "
                    "\"s3cret-in-plain-text\"\n") +
@@ -423,10 +460,19 @@ TEST_F(Daemon, ColourIsForTerminalsThatWantIt) {
 }
 
 TEST_F(Daemon, HelpFitsAScreen) {
-    const std::vector<std::vector<std::string>> verbs{
-        {},         {"run"},  {"check-config"},     {"probe"},
-        {"causes"}, {"sign"}, {"sign", "push-url"}, {"sign", "play-url"},
-        {"version"}};
+    const std::vector<std::vector<std::string>> verbs{{},
+                                                      {"run"},
+                                                      {"check-config"},
+                                                      {"probe"},
+                                                      {"causes"},
+                                                      {"sign"},
+                                                      {"sign", "push-url"},
+                                                      {"sign", "play-url"},
+                                                      {"sign", "cos"},
+                                                      {"sign", "cos-v4"},
+                                                      {"sign", "cdn"},
+                                                      {"cleanup"},
+                                                      {"version"}};
     for (const auto& verb : verbs) {
         auto arguments = verb;
         arguments.emplace_back("--help");

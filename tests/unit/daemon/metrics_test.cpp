@@ -356,6 +356,14 @@ TEST(DaemonMetricsTest, SaysWhatItWasToldAndNothingElse) {
     EXPECT_NE(before.find("livecanary_build_info{version=\""), std::string::npos);
     EXPECT_NE(before.find("\nlivecanary_runs_in_flight 0\n"), std::string::npos);
 
+    EXPECT_EQ(before.find("litter"), std::string::npos);
+    EXPECT_NE(before.find("\nlivecanary_state_write_failures_total 0\n"), std::string::npos);
+
+    StateFigures state;
+    state.litter["cos"] = {.items = 3, .oldest = WallTime{1500ms}};
+    state.litter["sql"] = {};
+    state.write_failures = 5;
+    metrics.state(std::move(state));
     metrics.reloaded(true, WallTime{100s});
     metrics.reloaded(false, WallTime{200s});
     metrics.clock(-250ms, true);
@@ -369,9 +377,13 @@ TEST(DaemonMetricsTest, SaysWhatItWasToldAndNothingElse) {
           "livecanary_clock_offset_seconds -0.25", "livecanary_clock_synchronized 1",
           "livecanary_runs_in_flight 7", "livecanary_scheduler_lateness_seconds_bucket{le=\"0.0001\"} 0",
           "livecanary_scheduler_lateness_seconds_bucket{le=\"0.00025\"} 1",
-          "livecanary_event_loop_lag_seconds_bucket{le=\"5\"} 0",
+          "livecanary_event_loop_lag_seconds_bucket{le=\"5\"} 0", "livecanary_litter_items{store=\"cos\"} 3",
+          "livecanary_litter_items{store=\"sql\"} 0",
+          "livecanary_litter_oldest_timestamp_seconds{store=\"cos\"} 1.5",
+          "livecanary_state_write_failures_total 5",
           "livecanary_event_loop_lag_seconds_bucket{le=\"+Inf\"} 1"})
         EXPECT_NE(after.find(std::string("\n") + line + "\n"), std::string::npos) << line;
+    EXPECT_EQ(after.find("livecanary_litter_oldest_timestamp_seconds{store=\"sql\"}"), std::string::npos);
 }
 
 TEST(ProcessMetricsTest, TellsOfThisProcess) {
@@ -407,6 +419,9 @@ TEST_F(ProbeMetricsTest, PromtoolFindsNothingToSay) {
     DaemonMetrics daemon;
     daemon.reloaded(true, world.wall);
     daemon.clock(1ms, true);
+    StateFigures state;
+    state.litter["cos"] = {.items = 1, .oldest = world.wall};
+    daemon.state(std::move(state));
     daemon.collect(families);
     collect_process(families);
 

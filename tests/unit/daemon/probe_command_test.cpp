@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <deque>
+#include <filesystem>
 #include <list>
 #include <sstream>
 #include <string>
@@ -14,6 +15,7 @@
 #include "probes/net/resolver.hpp"
 #include "tests/support/name_server.hpp"
 #include "tests/unit/daemon/scripted_probe.hpp"
+#include "tests/unit/daemon/state_folder.hpp"
 
 namespace livecanary::daemon {
 namespace {
@@ -84,6 +86,50 @@ TEST_F(ProbeNow, RunsWhatItIsTold) {
     EXPECT_EQ(b.started, 1);
     EXPECT_EQ(run({.names = {"b"}, .all = true}), 0);
     EXPECT_EQ(b.started, 2) << "named twice, run once";
+}
+
+asio::awaitable<RunResult> make_something(ProbeRun& run, std::string& seen) {
+    run.enter(publish);
+    if (run.env().ledger == nullptr) {
+        seen = "no ledger";
+        co_return run.ok();
+    }
+    Litter litter{run.env().probe, "cos", "x", run.env().wall()};
+    const auto code = co_await run.env().ledger->record(std::move(litter));
+    seen = run.env().probe + ": " + code.message();
+    co_return run.ok();
+}
+asio::awaitable<error_code> remove_nothing() { co_return error_code(); }
+
+TEST_F(ProbeNow, AProbeThatMakesThingsHasTheLedger) {
+    const StateFolder folder;
+    settings.state_directory = folder.path();
+    std::string seen;
+    add("maker", {[&](ProbeRun& run) { return make_something(run, seen); }});
+    EXPECT_EQ(run({.all = true}), 0);
+    EXPECT_EQ(seen, "no ledger");
+    EXPECT_FALSE(std::filesystem::exists(folder.file())) << "none of the probes makes anything";
+    settings.probes[0].probe.remove = [](ProbeRun&, const Litter&) { return remove_nothing(); };
+    EXPECT_EQ(run({.all = true}), 0);
+    EXPECT_EQ(seen, "maker: Success");
+    EXPECT_EQ(Shell(folder.file()).run("SELECT item FROM litter"), "x");
+    EXPECT_EQ(err.str(), "");
+}
+
+TEST_F(ProbeNow, WithoutAStateDirectoryItSaysSoOnceAndGoesOn) {
+    const StateFolder folder;
+    settings.state_directory = folder.path() / "no" / "such";
+    std::string seen;
+    for (const std::string name : {"a", "b"}) {
+        add(name, {[&](ProbeRun& run) { return make_something(run, seen); }});
+        settings.probes.back().probe.remove = [](ProbeRun&, const Litter&) { return remove_nothing(); };
+    }
+    EXPECT_EQ(run({.all = true}), 0);
+    EXPECT_EQ(seen, "b: Success");
+    EXPECT_EQ(err.str(),
+              "livecanary: the ledger in " + settings.state_directory +
+                  " cannot be written (No such file or directory): if this is killed, what it made is "
+                  "not removed\n");
 }
 
 TEST_F(ProbeNow, SaysWhatThereIs) {

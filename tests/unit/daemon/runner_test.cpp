@@ -14,6 +14,7 @@
 #include "tests/support/name_server.hpp"
 #include "tests/support/scripted_peer.hpp"
 #include "tests/unit/daemon/scripted_probe.hpp"
+#include "tests/unit/daemon/state_folder.hpp"
 
 namespace livecanary::daemon {
 namespace {
@@ -103,6 +104,53 @@ TEST_F(RunnerTest, RunsAndRunsAgain) {
     EXPECT_EQ(status.kind, "scripted");
     EXPECT_LE(status.until_next, 20ms);
     EXPECT_EQ(shared.in_flight, 0U);
+}
+
+asio::awaitable<RunResult> make_something(ProbeRun& run, std::vector<error_code>& recorded) {
+    run.enter(publish);
+    Litter litter{run.env().probe, "cos", "item-" + run.run_id(), run.env().wall()};
+    const auto code = co_await run.env().ledger->record(std::move(litter));
+    recorded.push_back(code);
+    co_return run.ok();
+}
+
+TEST_F(RunnerTest, WhatARunMakesIsRecordedUnderItsNameAndLeftOverWhenItHasEnded) {
+    const StateFolder folder;
+    StateOptions options;
+    options.directory = folder.path();
+    options.wall = [this] { return shared.wall(); };
+    StateStore store(std::move(options));
+    shared.state = &store;
+    std::vector<error_code> recorded;
+    auto& probe = scripted({[&](ProbeRun& run) { return make_something(run, recorded); }, waits_for(gate)});
+    auto settings = probe.settings();
+    settings.name = "cover-bucket";
+    auto& one = start(std::move(settings));
+    run_until_series(one, "runs_total", 1);
+    ASSERT_EQ(recorded, std::vector<error_code>{{}});
+    EXPECT_TRUE(livecanary::test::await(io, store.leftovers()).empty()) << "another probe may want it yet";
+    shift += settling;
+    const auto left = livecanary::test::await(io, store.leftovers());
+    ASSERT_EQ(left.size(), 1U);
+    EXPECT_EQ(left[0].probe, "cover-bucket");
+    gate.open();
+    stop(one);
+}
+
+TEST_F(RunnerTest, ACutRunLeavesNothingUnderWay) {
+    const StateFolder folder;
+    StateOptions options;
+    options.directory = folder.path();
+    options.wall = [this] { return shared.wall() + settling; };
+    StateStore store(std::move(options));
+    shared.state = &store;
+    std::vector<error_code> recorded;
+    bool cleaned_up = false;
+    auto& probe = scripted({[&](ProbeRun& run) { return make_something(run, recorded); }, hangs(cleaned_up)});
+    auto& one = start(probe.settings());
+    run_until(io, [&] { return probe.started == 2; });
+    stop(one);
+    EXPECT_EQ(livecanary::test::await(io, store.leftovers()).size(), 1U);
 }
 
 TEST_F(RunnerTest, AFailureIsCountedAndShown) {

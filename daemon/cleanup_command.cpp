@@ -1,0 +1,199 @@
+#include "daemon/cleanup_command.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <exception>
+#include <random>
+#include <set>
+#include <system_error>
+#include <vector>
+
+#include <unistd.h>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include "config/units.hpp"
+#include "daemon/store.hpp"
+#include "daemon/sweep.hpp"
+#include "probes/net/connection.hpp"
+#include "probes/net/resolver.hpp"
+
+namespace livecanary::daemon {
+
+namespace asio = boost::asio;
+
+namespace {
+
+StateOptions options_of(const CleanupCommand& command, const Settings& settings) {
+    StateOptions options;
+    options.directory = settings.state_directory;
+    options.look = command.look;
+    return options;
+}
+
+class Cleaner {
+public:
+    Cleaner(std::ostream& out, std::ostream& err, const CleanupCommand& command, const Settings& settings)
+        : out_(out),
+          err_(err),
+          command_(command),
+          settings_(settings),
+          dns_(io_.get_executor(), settings.dns_servers),
+          store_(options_of(command, settings)) {}
+
+    int run();
+
+private:
+    asio::awaitable<void> clean();
+    asio::awaitable<void> remove_all(const std::vector<HeldLitter>& all);
+    asio::awaitable<void> remove(const ProbeSettings& probe, const Litter& litter);
+    void list(const std::vector<HeldLitter>& all);
+
+    std::ostream& out_;
+    std::ostream& err_;
+    const CleanupCommand& command_;
+    const Settings& settings_;
+    asio::io_context io_{1};
+    net::Resolver dns_;
+    StateStore store_;
+    std::set<std::string, std::less<>> hopeless_{};  // probes whose target is not to be reached
+    std::size_t removed_ = 0;
+    std::size_t left_ = 0;  // that could not be removed
+    bool unreadable_ = false;
+    bool interrupted_ = false;
+};
+
+void Cleaner::list(const std::vector<HeldLitter>& all) {
+    const auto now = std::chrono::system_clock::now();
+    std::vector<std::vector<std::string>> rows{{"PROBE", "STORE", "AGE", "OWNER", "ITEM"}};
+    for (const auto& held : all) {
+        const auto age = std::chrono::floor<std::chrono::seconds>(std::max(now - held.litter.made, {}));
+        rows.push_back({held.litter.probe, held.litter.store, config::format_duration(age),
+                        held.hands == Hands::nobody ? "gone" : "alive", held.litter.item});
+    }
+    std::vector<std::size_t> widths(rows.front().size());
+    for (const auto& row : rows)
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (auto& row : rows) {
+        for (std::size_t i = 0; i + 1 < row.size(); ++i) {
+            row[i].resize(widths[i] + 2, ' ');
+            out_ << row[i];
+        }
+        out_ << row.back() << '\n';
+    }
+}
+
+asio::awaitable<void> Cleaner::clean() {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    const auto all = co_await store_.all();
+    auto trouble = co_await store_.trouble();
+    if (!trouble.empty()) {
+        err_ << "livecanary: the ledger in " << settings_.state_directory << " cannot be used: " << trouble
+             << '\n';
+        unreadable_ = true;
+        co_return;
+    }
+    if (all.empty()) {
+        out_ << "Nothing stands in the ledger.\n";
+        co_return;
+    }
+    list(all);
+    if (command_.dry_run) co_return;
+    co_await remove_all(all);
+    trouble = co_await store_.trouble();
+    if (trouble.empty()) co_return;
+    err_ << "livecanary: what was removed could not be struck out: " << trouble << '\n';
+    unreadable_ = true;
+}
+
+asio::awaitable<void> Cleaner::remove_all(const std::vector<HeldLitter>& all) {
+    // Not within a removal, which it would make late. If it fails, the removal that needs it says so.
+    [[maybe_unused]] const auto trusted = net::load_trust(io_.get_executor());
+    std::size_t held_elsewhere = 0;
+    for (const auto& held : all) {
+        if (interrupted_) co_return;
+        if (held.hands != Hands::nobody) {
+            ++held_elsewhere;
+            continue;
+        }
+        const auto probe = std::ranges::find(settings_.probes, held.litter.probe, &ProbeSettings::name);
+        if (probe == settings_.probes.end() || !probe->probe.remove) {
+            err_ << "livecanary: no probe '" << held.litter.probe << "' is configured that could remove "
+                 << held.litter.item << '\n';
+            ++left_;
+        } else if (hopeless_.contains(held.litter.probe)) {
+            ++left_;
+        } else {
+            co_await remove(*probe, held.litter);
+        }
+    }
+    out_ << removed_ << " removed, " << left_ << " left";
+    if (held_elsewhere > 0) out_ << ", " << held_elsewhere << " in the hands of a process that runs";
+    out_ << '\n';
+}
+
+asio::awaitable<void> Cleaner::remove(const ProbeSettings& probe, const Litter& litter) {
+    Env env;
+    env.dns = &dns_;
+    env.ledger = &store_;
+    env.probe = probe.name;
+    env.location = settings_.location;
+    env.random.seed((std::uint64_t{std::random_device{}()} << 32) | std::random_device{}());
+    const auto code = co_await remove_leftover(probe, env, store_, litter);
+    if (!code) {
+        // Another process was quicker.
+    } else if (!*code) {
+        ++removed_;
+        out_ << "removed " << litter.item << '\n' << std::flush;
+    } else {
+        ++left_;
+        if (interrupted_) co_return;
+        err_ << "livecanary: cannot remove " << litter.item << " of " << probe.name << ": " << code->message()
+             << '\n';
+        if (hopeless(*code)) hopeless_.insert(probe.name);
+    }
+}
+
+int Cleaner::run() {
+    asio::signal_set signals(io_, SIGINT, SIGTERM);
+    asio::cancellation_signal cut;
+    signals.async_wait([&](error_code ec, int) {
+        if (ec) return;
+        interrupted_ = true;
+        // Whoever asks twice does not want to wait for the goodbye.
+        std::signal(SIGINT, SIG_DFL);
+        std::signal(SIGTERM, SIG_DFL);
+        cut.emit(asio::cancellation_type::terminal);
+    });
+    bool ended = false;
+    std::exception_ptr bug;
+    auto on_end = [&](const std::exception_ptr& failed) {
+        ended = true;
+        bug = failed;
+    };
+    asio::co_spawn(io_, clean(), asio::bind_cancellation_slot(cut.slot(), on_end));
+    while (!ended && io_.run_one() > 0) {
+    }
+    if (bug) std::rethrow_exception(bug);
+    if (interrupted_) err_ << "livecanary: interrupted\n";
+    return interrupted_ || unreadable_ || left_ > 0 ? 1 : 0;
+}
+
+}  // namespace
+
+int cleanup(std::ostream& out, std::ostream& err, const CleanupCommand& command, const Settings& settings) {
+    // Not made for looking into it. Any other trouble with it is said by the store.
+    if (::access((settings.state_directory + "/state.sqlite").c_str(), F_OK) != 0 && errno == ENOENT) {
+        out << "Nothing stands in the ledger.\n";
+        return 0;
+    }
+    return Cleaner(out, err, command, settings).run();
+}
+
+}  // namespace livecanary::daemon

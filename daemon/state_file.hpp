@@ -1,0 +1,104 @@
+#pragma once
+// The ledger as it stands in SQLite; in memory while the disk cannot be had. Blocking: for the store's own
+// thread.
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "daemon/log.hpp"
+#include "daemon/owner.hpp"
+#include "probes/core/ledger.hpp"
+
+struct sqlite3;
+
+namespace livecanary::daemon {
+
+struct StateOptions {
+    std::string directory{};
+    /// The daemon's own, which sets a bad file aside. A command leaves that to it.
+    bool keeper = false;
+    std::string owner = own_name();  ///< in whose name things are recorded
+    std::function<OwnerState(std::string_view)> look = look_at;
+    std::function<Clock::time_point()> now = Clock::now;
+    std::function<WallTime()> wall = std::chrono::system_clock::now;
+    /// Where it says, once, that it works in memory, and that it no longer has to. Called on the store's
+    /// thread.
+    std::function<void(log::Level, std::string_view, const log::Fields&)> say{};
+};
+
+/// Names an entry.
+struct LitterKey {
+    std::string probe{}, store{}, item{};
+    auto operator<=>(const LitterKey&) const = default;
+};
+
+struct LitterEntry {
+    WallTime made{};       ///< to the millisecond
+    std::string owner{};   ///< the process that recorded it last (owner.hpp)
+    bool written = false;  ///< stands in the file
+};
+
+/// Every entry is known in memory too. What could not be written waits, and goes along with the next write
+/// that can be made: so a full disk costs durability, and nothing else.
+class StateFile {
+public:
+    /// Opens `directory`/state.sqlite, which it makes if it is not there.
+    explicit StateFile(StateOptions options);
+    StateFile(const StateFile&) = delete;
+    StateFile& operator=(const StateFile&) = delete;
+    ~StateFile();
+
+    /// Durable once it returns, unless `trouble()`. An entry that is there gets us as its owner.
+    void record(const Litter& litter);
+    void strike(const Litter& litter);
+    /// Looks what other processes have recorded and struck out.
+    void refresh();
+
+    const std::map<LitterKey, LitterEntry>& entries() const noexcept { return entries_; }
+    const StateOptions& options() const noexcept { return options_; }
+    /// Why we work in memory; empty if what was asked for last is on disk.
+    const std::string& trouble() const noexcept { return trouble_; }
+    /// Writes that had to be left to memory.
+    std::uint64_t write_failures() const noexcept { return write_failures_; }
+
+private:
+    struct Close {
+        void operator()(sqlite3* database) const noexcept;
+    };
+
+    void open();
+    bool open_once();
+    bool prepare_file();
+    bool set_up();
+    bool set_aside();
+    bool load();
+    void file_lost();
+    void check_place();
+    void write();
+    bool write_pending();
+    bool write_one(const LitterKey& key, const std::optional<LitterEntry>& entry);
+    bool run(const char* sql);
+    bool number(const char* sql, std::int64_t& out);
+    bool failed(int code, std::string words = {});
+    void give_up();
+
+    StateOptions options_;
+    std::string path_;
+    std::unique_ptr<sqlite3, Close> database_{};
+    std::map<LitterKey, LitterEntry> entries_{};
+    std::map<LitterKey, std::optional<LitterEntry>>
+        pending_{};               ///< not yet written; nothing: to be struck out
+    Clock::time_point opened_{};  ///< or tried to
+    std::uint64_t device_ = 0, inode_ = 0;
+    int code_ = 0;  ///< of the last failure, as SQLite has it
+    std::string trouble_{}, words_{};
+    std::uint64_t write_failures_ = 0;
+};
+
+}  // namespace livecanary::daemon

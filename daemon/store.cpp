@@ -1,0 +1,169 @@
+#include "daemon/store.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "probes/core/error_table.hpp"
+
+namespace livecanary::daemon {
+
+namespace asio = boost::asio;
+
+namespace {
+
+LitterKey key_of(const Litter& litter) { return {litter.probe, litter.store, litter.item}; }
+
+template <class T>
+asio::awaitable<T> perform(std::function<T()> work) {
+    co_return work();
+}
+
+}  // namespace
+
+error_code make_error_code(LedgerError error) noexcept {
+    using enum LedgerError;
+    static const ErrorTable<LedgerError> table{
+        "livecanary.ledger",
+        {{full, "the ledger is full: too many things could not be removed", Reason::local},
+         {being_removed, "a sweep is removing the same thing", Reason::local}}};
+    return {static_cast<int>(error), table};
+}
+
+StateStore::StateStore(StateOptions options) : wall_(options.wall) {
+    asio::post(worker_, [this, options = std::move(options)] {
+        file_ = std::make_unique<StateFile>(options);
+        publish();
+    });
+}
+
+StateStore::~StateStore() { worker_.join(); }
+
+/// Does `work` on our thread. It is whole even if the caller is cut meanwhile: a cancellation queues up
+/// behind it.
+template <class T>
+asio::awaitable<T> StateStore::on_worker(std::function<T()> work) {
+    co_return co_await asio::co_spawn(worker_, perform(std::move(work)), asio::use_awaitable);
+}
+
+asio::awaitable<error_code> StateStore::record(Litter litter) {
+    std::function<error_code()> work = [this, litter = std::move(litter)] { return record_now(litter); };
+    return on_worker(std::move(work));
+}
+
+asio::awaitable<error_code> StateStore::strike(Litter litter) {
+    std::function<error_code()> work = [this, litter = std::move(litter)] { return strike_now(litter); };
+    return on_worker(std::move(work));
+}
+
+void StateStore::run_ended(std::string probe) {
+    asio::post(worker_, [this, probe = std::move(probe)] {
+        std::erase_if(under_way_, [&](const LitterKey& key) { return key.probe == probe; });
+    });
+}
+
+asio::awaitable<std::vector<Litter>> StateStore::leftovers() {
+    std::function<std::vector<Litter>()> work = [this] {
+        std::vector<Litter> left;
+        for (auto& held : all_now())
+            if (held.hands == Hands::nobody) left.push_back(std::move(held.litter));
+        return left;
+    };
+    return on_worker(std::move(work));
+}
+
+asio::awaitable<std::vector<HeldLitter>> StateStore::all() {
+    std::function<std::vector<HeldLitter>()> work = [this] { return all_now(); };
+    return on_worker(std::move(work));
+}
+
+asio::awaitable<bool> StateStore::claim(Litter litter) {
+    std::function<bool()> work = [this, litter = std::move(litter)] { return claim_now(litter); };
+    return on_worker(std::move(work));
+}
+
+void StateStore::release(Litter litter) {
+    asio::post(worker_, [this, key = key_of(litter)] { claimed_.erase(key); });
+}
+
+asio::awaitable<std::string> StateStore::trouble() {
+    std::function<std::string()> work = [this] { return file_->trouble(); };
+    return on_worker(std::move(work));
+}
+
+StateFigures StateStore::figures() const {
+    const std::lock_guard lock(mutex_);
+    return figures_;
+}
+
+Hands StateStore::hands_of(const LitterKey& key, const LitterEntry& entry) const {
+    const auto age = wall_() - entry.made;
+    if (entry.owner == file_->options().owner)
+        return under_way_.contains(key) || age < settling ? Hands::ours : Hands::nobody;
+    switch (file_->options().look(entry.owner)) {
+        case OwnerState::alive:
+            return Hands::theirs;
+        case OwnerState::hidden:
+            return age < hidden_patience ? Hands::theirs : Hands::nobody;
+        case OwnerState::gone:
+            break;
+    }
+    return Hands::nobody;
+}
+
+error_code StateStore::record_now(const Litter& litter) {
+    const auto key = key_of(litter);
+    if (claimed_.contains(key)) return LedgerError::being_removed;
+    if (file_->entries().size() >= most_litter && !file_->entries().contains(key)) return LedgerError::full;
+    under_way_.insert(key);
+    file_->record(litter);
+    publish();
+    return {};
+}
+
+error_code StateStore::strike_now(const Litter& litter) {
+    const auto key = key_of(litter);
+    claimed_.erase(key);
+    under_way_.erase(key);
+    file_->strike(litter);
+    publish();
+    return {};
+}
+
+bool StateStore::claim_now(const Litter& litter) {
+    const auto key = key_of(litter);
+    const auto at = file_->entries().find(key);
+    if (at == file_->entries().end() || hands_of(key, at->second) != Hands::nobody) return false;
+    return claimed_.insert(key).second;
+}
+
+std::vector<HeldLitter> StateStore::all_now() {
+    file_->refresh();
+    publish();
+    std::vector<HeldLitter> all;
+    for (const auto& [key, entry] : file_->entries()) {
+        HeldLitter held{.litter = {key.probe, key.store, key.item, entry.made},
+                        .hands = hands_of(key, entry),
+                        .owner = entry.owner};
+        all.push_back(std::move(held));
+    }
+    std::ranges::stable_sort(all, {}, [](const HeldLitter& held) { return held.litter.made; });
+    return all;
+}
+
+void StateStore::publish() {
+    std::map<std::string, StateFigures::Store> litter;
+    for (const auto& [key, entry] : file_->entries()) {
+        auto& store = litter[key.store];
+        store.oldest = store.items++ == 0 ? entry.made : std::min(store.oldest, entry.made);
+    }
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, before] : figures_.litter) litter.try_emplace(name);
+    figures_.litter = std::move(litter);
+    figures_.write_failures = file_->write_failures();
+}
+
+}  // namespace livecanary::daemon

@@ -1,0 +1,120 @@
+#pragma once
+// What outlives the daemon: the ledger of what runs make at their targets. On a thread of its own, since a
+// disk may take its time.
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "daemon/state_file.hpp"
+#include "probes/core/ledger.hpp"
+
+namespace livecanary::daemon {
+
+/// Why an entry is refused. Both are our own fault: the run proves nothing about its target.
+enum class LedgerError {
+    full = 1,       ///< as many entries as we are willing to leave behind
+    being_removed,  ///< a sweep is removing the very thing
+};
+error_code make_error_code(LedgerError error) noexcept;
+
+/// Of all probes together. A run a minute that can never remove what it makes gets there after two months.
+constexpr std::size_t most_litter = 100'000;
+
+/// Whose hands an entry is in.
+enum class Hands {
+    ours,    ///< a run of this process has it under way, or ended less than `settling` ago
+    theirs,  ///< the process that recorded it runs, or may run
+    nobody,  ///< left over: to be removed
+};
+
+/// What a run has left behind may still be wanted by the run of another probe, such as a fetch through a CDN.
+constexpr std::chrono::minutes settling{10};
+/// The longest a process that cannot be looked at may have an entry under way: the longest timeout of a
+/// probe.
+constexpr std::chrono::hours hidden_patience{24};
+
+/// An entry, and in whose hands it is.
+struct HeldLitter {
+    Litter litter{};
+    Hands hands = Hands::nobody;
+    std::string owner{};  ///< owner.hpp
+};
+
+/// For metrics.
+struct StateFigures {
+    struct Store {
+        std::size_t items = 0;
+        WallTime oldest{};  ///< if there are items
+    };
+    std::map<std::string, Store>
+        litter{};  ///< by store; stays, with no items, when the last one is struck out
+    std::uint64_t write_failures = 0;
+};
+
+/// Safe to call from any one executor at a time. What is asked for is done in the order asked.
+class StateStore final : public Ledger {
+public:
+    /// Returns at once: the file is opened on the store's thread. Without `options.say` it says nothing.
+    explicit StateStore(StateOptions options);
+    StateStore(const StateStore&) = delete;
+    StateStore& operator=(const StateStore&) = delete;
+    /// Waits until all that was asked for is done.
+    ~StateStore() override;
+
+    /// LedgerError. A disk that cannot be had is no error (docs/decisions/0005-state.md). Not cut by
+    /// cancellation.
+    boost::asio::awaitable<error_code> record(Litter litter) override;
+    boost::asio::awaitable<error_code> strike(Litter litter) override;
+    /// No run of `probe` has anything under way any more.
+    void run_ended(std::string probe);
+
+    /// The entries in nobody's hands, oldest first. Looks at the file: other processes write to it too.
+    boost::asio::awaitable<std::vector<Litter>> leftovers();
+    /// All entries, oldest first, likewise.
+    boost::asio::awaitable<std::vector<HeldLitter>> all();
+    /// Takes an entry that is in nobody's hands, to remove it: until it is struck out or released, nobody can
+    /// record it. False if it is gone, or in somebody's hands.
+    boost::asio::awaitable<bool> claim(Litter litter);
+    void release(Litter litter);
+
+    /// Why nothing is durable; empty if all is well.
+    boost::asio::awaitable<std::string> trouble();
+    /// Kept in memory, up to date with what this process did, and with the others at each look at the file.
+    StateFigures figures() const;
+
+private:
+    template <class T>
+    boost::asio::awaitable<T> on_worker(std::function<T()> work);
+    Hands hands_of(const LitterKey& key, const LitterEntry& entry) const;
+    error_code record_now(const Litter& litter);
+    error_code strike_now(const Litter& litter);
+    bool claim_now(const Litter& litter);
+    std::vector<HeldLitter> all_now();
+    void publish();
+
+    // Of the thread:
+    std::function<WallTime()> wall_;
+    std::unique_ptr<StateFile> file_{};
+    std::set<LitterKey> under_way_{};  ///< recorded by runs of this process that have not ended
+    std::set<LitterKey> claimed_{};
+
+    mutable std::mutex mutex_{};
+    StateFigures figures_{};
+
+    boost::asio::thread_pool worker_{1};
+};
+
+}  // namespace livecanary::daemon
+
+template <>
+struct boost::system::is_error_code_enum<livecanary::daemon::LedgerError> : std::true_type {};

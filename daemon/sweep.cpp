@@ -1,0 +1,149 @@
+#include "daemon/sweep.hpp"
+
+#include <exception>
+#include <map>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
+
+#include "daemon/log.hpp"
+
+namespace livecanary::daemon {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
+
+}  // namespace
+
+asio::awaitable<std::optional<error_code>> remove_leftover(const ProbeSettings& probe, Env& env,
+                                                           StateStore& store, Litter litter) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    const bool claimed = co_await store.claim(litter);
+    if (!claimed) co_return std::nullopt;
+    ProbeRun run(env, probe.timeout);
+    error_code code;
+    std::string bug;
+    try {
+        code = co_await probe.probe.remove(run, litter);
+    } catch (const boost::system::system_error& e) {
+        // A removal that is cut may end like this.
+        code = e.code();
+        if (code != asio::error::operation_aborted) bug = e.what();
+    } catch (const std::exception& e) {
+        bug = e.what();
+    }
+    if (!bug.empty()) {
+        log::error("a removal threw: please report this", {{"probe", probe.name}, {"error", bug}});
+        code = make_error_code(boost::system::errc::state_not_recoverable);
+    }
+    if (code) {
+        store.release(std::move(litter));
+    } else {
+        code = co_await store.strike(std::move(litter));
+    }
+    co_return std::optional(code);
+}
+
+bool hopeless(const error_code& code) noexcept {
+    switch (reason_of(code)) {
+        case Reason::rejected:
+        case Reason::forbidden:
+        case Reason::not_found:
+        case Reason::mismatch:
+        case Reason::local:
+            return false;  // an answer about this one thing, or our own fault with it
+        default:
+            return true;
+    }
+}
+
+Sweeper::Sweeper(Shared& shared, Find find, Clock::duration period)
+    : shared_(shared), find_(std::move(find)), period_(period), timer_(shared.executor) {}
+
+void Sweeper::start(std::function<void()> ended) {
+    auto on_end = [ended = std::move(ended)](const std::exception_ptr& failed) {
+        if (failed) log::error("sweeping ended by a fault of our own");
+        ended();
+    };
+    asio::co_spawn(shared_.executor, loop(), asio::bind_cancellation_slot(cancel_.slot(), std::move(on_end)));
+}
+
+void Sweeper::stop() {
+    stopping_ = true;
+    cancel_.emit(asio::cancellation_type::terminal);
+}
+
+asio::awaitable<void> Sweeper::loop() {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    while (!stopping_) {
+        co_await sweep();
+        if (stopping_) break;
+        timer_.expires_after(period_);
+        co_await timer_.async_wait(no_throw);
+    }
+}
+
+asio::awaitable<void> Sweeper::sweep() {
+    struct Stays {
+        std::size_t items = 0;
+        std::string item{}, why{};  // of the first
+        bool hopeless = false;
+    };
+    std::map<std::string, Stays> stay;
+    const auto left = co_await shared_.state->leftovers();
+    for (const Litter& litter : left) {
+        if (stopping_) co_return;
+        const auto probe = find_(litter.probe);
+        if (!probe || !probe->probe.remove) {
+            if (unknown_.insert(litter.probe).second)
+                log::warn("a probe that is not configured has left something behind: it stays",
+                          {{"probe", litter.probe}, {"store", litter.store}, {"item", litter.item}});
+            continue;
+        }
+        unknown_.erase(litter.probe);
+        auto& stays = stay[litter.probe];
+        if (stays.hopeless) {
+            ++stays.items;
+            continue;
+        }
+        const auto dns = shared_.dns;  // a reload may bring another
+        Env env;
+        env.now = shared_.now;
+        env.wall = shared_.wall;
+        env.random.seed(shared_.seed());
+        env.dns = dns.get();
+        env.ledger = shared_.state;
+        env.probe = litter.probe;
+        env.location = shared_.location;
+        const auto code = co_await remove_leftover(*probe, env, *shared_.state, litter);
+        if (!code || (*code && stopping_)) continue;
+        if (!*code) {
+            log::info("removed what a run left behind",
+                      {{"probe", litter.probe}, {"store", litter.store}, {"item", litter.item}});
+            continue;
+        }
+        if (stays.items++ == 0) {
+            stays.item = litter.item;
+            stays.why = code->message();
+        }
+        stays.hopeless = hopeless(*code);
+    }
+    for (const auto& [probe, stays] : stay)
+        if (stays.items > 0)
+            log::warn("what runs left behind could not be removed: tried again later",
+                      {{"probe", probe},
+                       {"items", std::to_string(stays.items)},
+                       {"first", stays.item},
+                       {"error", stays.why}});
+}
+
+}  // namespace livecanary::daemon
