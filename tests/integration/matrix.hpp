@@ -1,6 +1,6 @@
 #pragma once
-// The push probe against real servers, one row for each case: server × case → outcome, phase, reason, cause
-// or class. With LIVECANARY_MATRIX set to a file name, the table is appended there as Markdown.
+// A probe against real servers and doubles, one row for each case: server × case → outcome, phase, reason,
+// cause or class. With LIVECANARY_MATRIX set to a file name, the table is appended there as Markdown.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -37,10 +37,11 @@ struct Meanwhile {
 };
 
 /// Runs the probe of `toml` once, controls and diagnosis included, as the daemon would.
-inline Judged probe(const std::string& toml, Meanwhile meanwhile = {}) {
+inline Judged probe(const std::string& toml, Meanwhile meanwhile = {}, const std::string& kind = "rtmp_push",
+                    Ledger* ledger = nullptr) {
     const FakeWorld world{
-        .files = {
-            {"t.toml", "[daemon]\nreference = false\n[[probe]]\nname = 'p'\nkind = 'rtmp_push'\n" + toml}}};
+        .files = {{"t.toml",
+                   "[daemon]\nreference = false\n[[probe]]\nname = 'p'\nkind = '" + kind + "'\n" + toml}}};
     const auto loaded = daemon::load_settings("t.toml", world.surroundings());
     for (const auto& mistake : loaded.mistakes)
         if (!mistake.warning) ADD_FAILURE() << to_string(mistake);
@@ -49,6 +50,7 @@ inline Judged probe(const std::string& toml, Meanwhile meanwhile = {}) {
     net::Resolver dns(io.get_executor());
     Env env;
     env.dns = &dns;
+    env.ledger = ledger;
     env.random.seed(std::random_device{}());
     asio::steady_timer timer(io);
     auto observer = [&](const PhaseTime& phase, bool ended) {

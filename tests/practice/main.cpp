@@ -17,6 +17,7 @@
 
 #include <boost/json.hpp>
 
+#include "tests/practice/cos_server.hpp"
 #include "tests/practice/hook_server.hpp"
 #include "tests/practice/nginx_rtmp.hpp"
 #include "tests/practice/play_front.hpp"
@@ -42,8 +43,15 @@ Prints one line of JSON with the addresses once everything is up.
   --play-port N       port of the HTTP front on 127.0.0.1 (default: a free one)
   --flv-port N        serve HTTP-FLV too, from the server at this port of 127.0.0.1, and
   --flv-push URL      push to it what is pushed here: rtmp://127.0.0.1:PORT/live
+  --cos FILE          run an object store too; FILE holds the SecretKey of its one key pair
   --record            record what is pushed under DIR/recordings
 )";
+
+// What the practice object store has.
+constexpr const char* cos_appid = "1250000000";
+constexpr const char* cos_bucket = "cover-1250000000";
+constexpr const char* cos_region = "ap-shanghai";
+constexpr const char* cos_secret_id = "AKIDpracticepracticepractice";
 
 struct UsageError : std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -64,7 +72,8 @@ std::map<std::string, std::string> parse(int argc, char** argv) {
                                                {"play-backup-key", ""},
                                                {"play-port", "0"},
                                                {"flv-port", "0"},
-                                               {"flv-push", ""}};
+                                               {"flv-push", ""},
+                                               {"cos", ""}};
     for (int i = 1; i < argc; ++i) {
         std::string_view option = argv[i];
         if (!option.starts_with("--")) throw UsageError("not an option: " + std::string(option));
@@ -142,6 +151,14 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
                                          .hook_port = hook.port(),
                                          .directory = folder(options.at("dir"), "front"),
                                          .port = port(options.at("play-port"))});
+    std::optional<CosServer> cos;
+    if (!options.at("cos").empty()) {
+        cos.emplace();
+        cos->change([&](Cos& store) {
+            store.accounts[cos_appid].keys[cos_secret_id] = {.secret_key = key(options.at("cos"), "")};
+            store.buckets[cos_bucket] = {.region = cos_region};
+        });
+    }
     boost::json::object addresses{
         {"rtmp_port", nginx.rtmp_port()},
         {"http_port", nginx.http_port()},
@@ -159,6 +176,13 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
         addresses["play_rtmp"] = "rtmp://" + host + ":" + std::to_string(nginx.rtmp_port()) + "/live";
         addresses["play_hls"] = http;
         if (flv_port != 0) addresses["play_flv"] = http;
+    }
+    if (cos) {
+        addresses["cos_bucket"] = cos_bucket;
+        addresses["cos_region"] = cos_region;
+        addresses["cos_secret_id"] = cos_secret_id;
+        addresses["cos_endpoint"] = std::string("http://") + cos_bucket + ".cos." + cos_region +
+                                    ".myqcloud.com:" + std::to_string(cos->port());
     }
     std::cout << boost::json::serialize(addresses) << std::endl;
     for (;;) {
