@@ -63,9 +63,12 @@ result<std::string> write_request(const HttpRequest& request) {
     std::string text = method + " " + request.target + " HTTP/1.1\r\nHost: " + request.host + "\r\n";
     for (const auto& [name, value] : request.headers) text += name + ": " + value + "\r\n";
     // A method that is expected to carry content says so even if there is none (RFC 9110 §8.6).
-    if (!request.body.empty() || method == "POST" || method == "PUT" || method == "PATCH")
-        text += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
-    return text + "\r\n" + request.body;
+    const auto size = request.content ? request.content->size : request.body.size();
+    if (size > 0 || method == "POST" || method == "PUT" || method == "PATCH")
+        text += "Content-Length: " + std::to_string(size) + "\r\n";
+    text += "\r\n";
+    if (!request.content) text += request.body;
+    return text;
 }
 
 /// Beast's reader of one response. It takes the body only as far as there is room for it in `into`.
@@ -125,6 +128,9 @@ bool begins_as_http_1(std::string_view bytes) {
     return begin.starts_with(bytes.substr(0, begin.size()));
 }
 
+/// Bytes of content made and written at a time.
+constexpr std::size_t content_piece = 64UL * 1024;
+
 bool is_interim(unsigned status) { return status / 100 == 1 && status != 101; }
 
 }  // namespace
@@ -158,8 +164,8 @@ class HttpExchange::Impl {
 public:
     explicit Impl(Connection& connection) : connection_(connection) {}
 
-    asio::awaitable<result<HttpHead>> send(result<std::string> request, bool is_head, bool closes,
-                                           Clock::time_point deadline);
+    asio::awaitable<result<HttpHead>> send(result<std::string> request, std::optional<HttpContent> content,
+                                           bool is_head, bool closes, Clock::time_point deadline);
     asio::awaitable<result<std::size_t>> read_body(std::span<std::uint8_t> into, Clock::time_point deadline);
 
     Clock::time_point last_read_at() const noexcept { return last_read_at_; }
@@ -169,6 +175,8 @@ public:
     }
 
 private:
+    asio::awaitable<error_code> write(std::string text, std::optional<HttpContent> content,
+                                      Clock::time_point deadline);
     asio::awaitable<error_code> read_head(bool is_head, Clock::time_point deadline);
     asio::awaitable<error_code> fill(Clock::time_point deadline);
     error_code parse();
@@ -233,23 +241,39 @@ asio::awaitable<error_code> HttpExchange::Impl::read_head(bool is_head, Clock::t
     }
 }
 
-asio::awaitable<result<HttpHead>> HttpExchange::Impl::send(result<std::string> request, bool is_head,
+asio::awaitable<error_code> HttpExchange::Impl::write(std::string text, std::optional<HttpContent> content,
+                                                      Clock::time_point deadline) {
+    const std::span<const std::uint8_t> head(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+    if (const Moved sent = co_await connection_.write(head, deadline); sent.code) co_return sent.code;
+    if (!content) co_return error_code();
+    std::vector<std::uint8_t> piece(content_piece);
+    for (std::uint64_t left = content->size; left > 0;) {
+        const auto room = static_cast<std::size_t>(std::min<std::uint64_t>(left, piece.size()));
+        const std::size_t size = content->next(std::span(piece).first(room));
+        if (size == 0 || size > room) co_return HttpError::bad_request;
+        const Moved sent = co_await connection_.write(std::span(piece).first(size), deadline);
+        if (sent.code) co_return sent.code;
+        left -= size;
+    }
+    co_return error_code();
+}
+
+asio::awaitable<result<HttpHead>> HttpExchange::Impl::send(result<std::string> request,
+                                                           std::optional<HttpContent> content, bool is_head,
                                                            bool closes, Clock::time_point deadline) {
     if (!request) co_return request.error();
     if (parser_ && !keeps_alive()) co_return HttpError::not_ready;
     parser_.emplace(is_head);
     header_size_ = 0;
     closes_ = closes;
-    const std::string text = *std::move(request);
-    const std::span<const std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(text.data()),
-                                              text.size());
-    const Moved sent = co_await connection_.write(bytes, deadline);
-    failed_ = sent.code;
-    if (is_ours(failed_)) co_return failed_;
+    std::string text = *std::move(request);
+    const error_code sent = co_await write(std::move(text), std::move(content), deadline);
+    failed_ = sent;
+    if (is_ours(failed_) || sent == HttpError::bad_request) co_return failed_;
     const error_code code = co_await read_head(is_head, deadline);
     if (!failed_) failed_ = code;
     if (code) co_return failed_;
-    closes_ = closes_ || sent.code || parser_->head.status == 101;
+    closes_ = closes_ || sent || parser_->head.status == 101;
     failed_ = {};
     if (const auto length = parser_->content_length()) parser_->head.content_length = *length;
     parser_->head.chunked = parser_->chunked();
@@ -288,8 +312,8 @@ HttpExchange::HttpExchange(HttpExchange&&) noexcept = default;
 HttpExchange& HttpExchange::operator=(HttpExchange&&) noexcept = default;
 
 asio::awaitable<result<HttpHead>> HttpExchange::send(const HttpRequest& request, Clock::time_point deadline) {
-    return impl_->send(write_request(request), request.method == "HEAD", asks_to_close(request.headers),
-                       deadline);
+    return impl_->send(write_request(request), request.content, request.method == "HEAD",
+                       asks_to_close(request.headers), deadline);
 }
 asio::awaitable<result<std::size_t>> HttpExchange::read_body(std::span<std::uint8_t> into,
                                                              Clock::time_point deadline) {

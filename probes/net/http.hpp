@@ -5,6 +5,7 @@
 // Sources: RFC 9110, RFC 9112; of URLs RFC 3986, and the URL Standard (whatwg.org) for what is no URL
 // strictly.
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -39,6 +40,14 @@ inline constexpr std::size_t max_http_url_size = 8 * 1024;
 /// In the order of the message.
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
+/// Content that is made while it is sent, for what is too large to hold.
+struct HttpContent {
+    std::uint64_t size = 0;  ///< bytes
+    /// Fills the front of what it is given with the next bytes and says how many; at least one, until `size`
+    /// have come: none before that ends the exchange as bad_request. It must not block.
+    std::function<std::size_t(std::span<std::uint8_t>)> next{};
+};
+
 /// Refused as bad_request, with nothing sent: a method that is no token or is CONNECT, a target or host that
 /// is empty or holds white space, a header name that is no token, and a control byte other than a tab
 /// anywhere but in the body. `headers` may not hold Host, Content-Length and Transfer-Encoding, which are
@@ -49,6 +58,7 @@ struct HttpRequest {
     std::string host{};        ///< the Host header: with the port if it is not the default; IPv6 in brackets
     HttpHeaders headers{};
     std::string body{};
+    std::optional<HttpContent> content{};  ///< if there, it is sent instead of `body`
 };
 
 /// A final response up to its body.

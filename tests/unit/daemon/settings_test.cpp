@@ -43,6 +43,7 @@ TEST(Settings, DefaultsOfAnEmptyFile) {
     EXPECT_EQ(loaded.files, Strings{"l.toml"});
     const Settings& settings = loaded.settings;
     EXPECT_EQ(settings.location, "test-host");
+    EXPECT_EQ(settings.state_directory, "/var/lib/livecanary");
     EXPECT_EQ(settings.max_concurrent_probes, 256);
     EXPECT_EQ(settings.max_loop_lag, 250ms);
     EXPECT_TRUE(settings.reference);
@@ -58,6 +59,7 @@ TEST(Settings, EveryKey) {
     const Loaded loaded = load(R"(
 [daemon]
 location = "Shanghai-1"
+state_directory = "/srv/livecanary"
 max_concurrent_probes = 10000
 max_loop_lag = "100ms"
 reference = false
@@ -93,10 +95,11 @@ kind = "other"
 url = "x"
 )");
     ASSERT_EQ(mistakes(loaded),
-              Strings{"l.toml:14:17: warning: alerting.alertmanagers: this version does not "
+              Strings{"l.toml:15:17: warning: alerting.alertmanagers: this version does not "
                       "deliver alerts by itself; use the rules for Prometheus"});
     const Settings& settings = loaded.settings;
     EXPECT_EQ(settings.location, "Shanghai-1");
+    EXPECT_EQ(settings.state_directory, "/srv/livecanary");
     EXPECT_EQ(settings.max_concurrent_probes, 10'000);
     EXPECT_EQ(settings.max_loop_lag, 100ms);
     EXPECT_FALSE(settings.reference);
@@ -120,7 +123,7 @@ url = "x"
     EXPECT_EQ(first.labels, (std::map<std::string, std::string>{{"team", "live"}, {"_Site2", "上海"}}));
     EXPECT_EQ(first.maintenance.size(), 2);
     EXPECT_EQ(first.file, "l.toml");
-    EXPECT_EQ(first.at.line, 21);
+    EXPECT_EQ(first.at.line, 22);
     const ProbeSettings& second = settings.probes[1];
     EXPECT_EQ(second.kind, &test::other_kind);
     EXPECT_EQ(second.interval, 60s);
@@ -138,6 +141,21 @@ TEST(Settings, LocationIsTheHostNameAsFarAsItFitsStreamNames) {
     EXPECT_EQ(location("web_1.example.com"), "web-1-example-com");
     EXPECT_EQ(location(std::string(64, 'x')), std::string(32, 'x'));
     EXPECT_EQ(location(""), "localhost");
+}
+
+TEST(Settings, StateDirectoryIsTheOneOfTheUnitUnlessConfigured) {
+    const auto directory = [](const std::string& of_unit, const std::string& text) {
+        return load(FakeWorld{.files = {{"l.toml", text}}, .variables = {{"STATE_DIRECTORY", of_unit}}})
+            .settings.state_directory;
+    };
+    EXPECT_EQ(directory("/var/lib/private/livecanary", ""), "/var/lib/private/livecanary");
+    EXPECT_EQ(directory("/var/lib/a:/var/lib/b", ""), "/var/lib/a") << "systemd.exec(5): several, by colons";
+    EXPECT_EQ(directory("", ""), "/var/lib/livecanary");
+    EXPECT_EQ(directory("/var/lib/a", "[daemon]\nstate_directory = '/srv/x'\n"), "/srv/x");
+    EXPECT_EQ(mistakes(load("[daemon]\nstate_directory = ''\n")),
+              Strings{"l.toml:2:19: daemon.state_directory: must not be empty"});
+    EXPECT_EQ(mistakes(load("[daemon]\nstate_directory = 5\n")),
+              Strings{"l.toml:2:19: daemon.state_directory: expected a string, found an integer"});
 }
 
 TEST(Settings, ConfDAddsProbesAndKeys) {
@@ -236,7 +254,9 @@ Loaded load_example(bool taken_over) {
     const FakeWorld world{.files = {{"l.toml", example(taken_over)},
                                     {"/creds/push-key", "a\n"},
                                     {"/creds/push-key-backup", "b\n"},
-                                    {"/creds/play-key", "c\n"}},
+                                    {"/creds/play-key", "c\n"},
+                                    {"/creds/cos-key", "d\n"},
+                                    {"/creds/cos-token", "e\n"}},
                           .credentials_directory = "/creds"};
     return load_settings("l.toml", world.surroundings());  // with the kinds that are built in
 }
@@ -277,12 +297,13 @@ TEST(Example, EveryExampleInItIsRightAndShowsTheDefaults) {
     const Loaded loaded = load_example(true);
     ASSERT_EQ(mistakes(loaded), Strings{});
     const Settings defaults;
+    EXPECT_EQ(loaded.settings.state_directory, defaults.state_directory);
     EXPECT_EQ(loaded.settings.max_concurrent_probes, defaults.max_concurrent_probes);
     EXPECT_EQ(loaded.settings.max_loop_lag, defaults.max_loop_lag);
     EXPECT_EQ(loaded.settings.reference, defaults.reference);
     EXPECT_EQ(loaded.settings.web_listen, defaults.web_listen);
     EXPECT_EQ(loaded.settings.dns_servers, defaults.dns_servers);
-    ASSERT_EQ(loaded.settings.probes.size(), 3);  // and the reference probe
+    ASSERT_EQ(loaded.settings.probes.size(), 4);  // and the reference probe
     const ProbeSettings untouched;
     const ProbeSettings& second = loaded.settings.probes[1];  // has what [defaults] says
     EXPECT_EQ(second.interval, untouched.interval);

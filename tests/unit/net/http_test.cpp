@@ -131,6 +131,31 @@ TEST_F(HttpTest, WritesARequestWordForWord) {
     EXPECT_EQ(heard, "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n");
 }
 
+TEST_F(HttpTest, ContentIsMadeWhileItIsSent) {
+    constexpr std::size_t size = 200'000;
+    std::string made;
+    HttpRequest put{.method = "PUT", .target = "/o", .host = "a.test", .body = "not sent"};
+    put.content = net::HttpContent{.size = size, .next = [&made](std::span<std::uint8_t> into) {
+                                       const std::size_t piece = std::min<std::size_t>(into.size(), 7001);
+                                       for (auto& byte : into.first(piece)) {
+                                           byte = static_cast<std::uint8_t>(made.size() * 31);
+                                           made += static_cast<char>(byte);
+                                       }
+                                       return piece;
+                                   }};
+    const Got got = ask("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", put);
+    EXPECT_EQ(got.head.status, 200U) << got.code.message();
+    EXPECT_EQ(made.size(), size) << "never asked for more than it said";
+    EXPECT_EQ(heard, "PUT /o HTTP/1.1\r\nHost: a.test\r\nContent-Length: 200000\r\n\r\n" + made);
+}
+
+TEST_F(HttpTest, ContentThatEndsBeforeItsSizeIsNoRequest) {
+    HttpRequest put{.method = "PUT", .host = "a.test"};
+    put.content =
+        net::HttpContent{.size = 10, .next = [](std::span<std::uint8_t>) { return std::size_t{0}; }};
+    EXPECT_EQ(ask("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", put).code, HttpError::bad_request);
+}
+
 TEST_F(HttpTest, SendsNothingOfARequestThatWouldBeAnother) {
     const HttpRequest refused[] = {
         {.method = "", .host = "a"},

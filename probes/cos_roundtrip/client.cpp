@@ -1,0 +1,203 @@
+#include "probes/cos_roundtrip/client.hpp"
+
+#include <algorithm>
+#include <ctime>
+
+#include <boost/asio/error.hpp>
+
+#include "probes/core/error_table.hpp"
+#include "probes/cos_roundtrip/roundtrip.hpp"
+#include "probes/net/resolver.hpp"
+#include "probes/protocol/cos_error.hpp"
+#include "probes/protocol/cos_sign.hpp"
+
+namespace livecanary::cos_roundtrip {
+
+error_code make_error_code(CosError error) noexcept {
+    using enum CosError;
+    static const ErrorTable<CosError> table{
+        "livecanary.cos",
+        {{forbidden, "COS does not allow it", Reason::forbidden},
+         {not_found, "COS has no such bucket or object", Reason::not_found},
+         {refused, "COS refused the request", Reason::rejected},
+         {redirected, "COS sends us elsewhere", Reason::mismatch},
+         {length_differs, "what was read back has another length than what was put", Reason::mismatch},
+         {bytes_differ, "what was read back is not what was put", Reason::mismatch},
+         {etag_differs, "the ETag is not the MD5 of what was put", Reason::mismatch},
+         {crc_differs, "the CRC-64 is not that of what was put", Reason::mismatch},
+         {still_there, "the object is still there after its deletion", Reason::mismatch},
+         {no_ledger, "there is no ledger to write the object down in", Reason::local},
+         {clock_unsafe, "our own clock cannot be right", Reason::local}}};
+    return {static_cast<int>(error), table};
+}
+
+namespace {
+
+/// COS's XML is about 500 bytes, a list of a thousand buckets 200 KiB.
+constexpr std::size_t most_body = 256UL * 1024;
+
+/// RFC 9110 §5.6.7, the one form that servers must send.
+std::optional<WallTime> read_date(std::string_view text) {
+    const std::string date(text);
+    std::tm utc{};
+    const char* const end = ::strptime(date.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
+    if (end == nullptr || *end != '\0') return std::nullopt;
+    // Counted in nanoseconds, other centuries do not fit.
+    constexpr int from = 1970 - 1900, until = 2200 - 1900;
+    if (utc.tm_year < from || utc.tm_year >= until) return std::nullopt;
+    return std::chrono::system_clock::from_time_t(::timegm(&utc));
+}
+
+}  // namespace
+
+Client::Client(boost::asio::any_io_executor executor, Endpoint endpoint, Credentials credentials,
+               std::chrono::seconds signature_lifetime, ProbeRun& run)
+    : endpoint_(std::move(endpoint)),
+      credentials_(std::move(credentials)),
+      signature_lifetime_(signature_lifetime),
+      run_(run),
+      connection_(std::move(executor)) {}
+
+asio::awaitable<error_code> Client::connect(Clock::time_point deadline) { return open(deadline, true); }
+
+asio::awaitable<error_code> Client::open(Clock::time_point deadline, bool spoken) {
+    exchange_.reset();
+    net::tcp::endpoint endpoint;
+    if (endpoint_.address) {
+        endpoint = {*endpoint_.address, endpoint_.port};
+    } else {
+        if (spoken) run_.enter(dns);
+        const auto found = co_await run_.env().dns->resolve(endpoint_.host, endpoint_.port, deadline);
+        if (!found) co_return found.error();
+        endpoint = found->endpoints.front();
+        if (spoken) {
+            const auto six =
+                std::ranges::count_if(found->endpoints, [](const auto& e) { return e.address().is_v6(); });
+            const auto all = static_cast<std::ptrdiff_t>(found->endpoints.size());
+            run_.found(resolved_addresses, static_cast<double>(all - six), "ipv4");
+            run_.found(resolved_addresses, static_cast<double>(six), "ipv6");
+        }
+    }
+    if (spoken) {
+        run_.enter(tcp);
+        run_.saw("address", endpoint.address().to_string() + ":" + std::to_string(endpoint.port()));
+    }
+    if (const auto code = co_await connection_.connect(endpoint, deadline)) co_return code;
+    if (endpoint_.tls) {
+        if (spoken) run_.enter(tls);
+        net::TlsOptions options;
+        options.server_name = endpoint_.host;
+        options.ca_file = endpoint_.ca_file;
+        net::TlsFacts facts;
+        const auto code = co_await connection_.start_tls(std::move(options), deadline, facts);
+        if (spoken && facts.not_after) {
+            run_.found(certificate_end,
+                       std::chrono::duration<double>(facts.not_after->time_since_epoch()).count());
+            run_.saw("certificate", facts.subject + ", issued by " + facts.issuer);
+        }
+        if (spoken && code && facts.verify_code != 0)
+            run_.saw("verify", std::to_string(facts.verify_code) + " " + facts.verify_text);
+        if (code) co_return code;
+    }
+    exchange_.emplace(connection_);
+    co_return error_code{};
+}
+
+net::HttpRequest Client::request_of(const Call& call) const {
+    net::HttpRequest request;
+    request.method = call.method;
+    request.host = endpoint_.host_header();
+    request.content = call.content;
+    protocol::CosRequest to_sign;
+    to_sign.method = call.method;
+    // Our keys hold nothing that would have to be encoded (config.cpp).
+    to_sign.path = request.target = "/" + call.key;
+    to_sign.headers = {{"host", request.host}};
+    if (call.content) to_sign.headers.push_back({"content-length", std::to_string(call.content->size)});
+    for (const auto& [name, value] : call.headers) {
+        request.headers.emplace_back(name, value);
+        to_sign.headers.push_back({name, value});
+    }
+    const auto now = std::chrono::floor<std::chrono::seconds>(run_.env().wall() + clock_shift_);
+    const protocol::KeyTime key_time{now, now + signature_lifetime_};
+    const std::string sign_key = protocol::cos_sign_key(credentials_.secret_key.reveal(), key_time);
+    auto authorization = protocol::cos_sign(to_sign, credentials_.secret_id, sign_key, key_time);
+    if (call.wrong_signature) {
+        auto& digit = authorization.signature.front();
+        digit = digit == '0' ? '1' : '0';
+    }
+    request.headers.emplace_back("Authorization", authorization.header());
+    if (!credentials_.token.empty())
+        request.headers.emplace_back("x-cos-security-token", std::string(credentials_.token.reveal()));
+    request.headers.emplace_back("User-Agent", "livecanary");
+    return request;
+}
+
+asio::awaitable<error_code> Client::read_body(const Call& call, Answer& answer, Clock::time_point deadline) {
+    const bool to_sink = call.sink && answer.status == 200;
+    for (;;) {
+        const auto size = co_await exchange_->read_body(buffer_, deadline);
+        if (!size) co_return size.error();
+        if (*size == 0) co_return error_code{};
+        const auto bytes = std::span(buffer_).first(*size);
+        if (to_sink) {
+            call.sink(bytes);
+        } else if (answer.body.size() < most_body) {
+            answer.body.append(reinterpret_cast<const char*>(bytes.data()),
+                               std::min(bytes.size(), most_body - answer.body.size()));
+        }
+    }
+}
+
+asio::awaitable<error_code> Client::exchange(const Call& call, Answer& answer, Clock::time_point deadline) {
+    const auto began = run_.env().now();
+    const net::HttpRequest request = request_of(call);
+    auto head_read = co_await exchange_->send(request, deadline);
+    if (!head_read) co_return head_read.error();
+    answer.head = *std::move(head_read);
+    answer.status = answer.head.status;
+    answer.request_id = answer.head.header("x-cos-request-id");
+    answer.trace_id = answer.head.header("x-cos-trace-id");
+    // Date has whole seconds: half a second of it is nobody's fault. It says when the answer began, which may
+    // be long after a large object began to be sent.
+    if (const auto date = read_date(answer.head.header("date")))
+        answer.clock_skew = std::chrono::round<std::chrono::seconds>(*date - run_.env().wall());
+    const error_code code = co_await read_body(call, answer, deadline);
+    answer.took = exchange_->last_read_at() - began;
+    if (const auto said = protocol::parse_cos_error(answer.body)) {
+        answer.cos_code = said->code;
+        answer.message = said->message;
+    }
+    co_return code;
+}
+
+asio::awaitable<error_code> Client::call(const Call& call, Answer& answer, Clock::time_point deadline) {
+    answer = {};
+    if (!exchange_ || !connection_.is_open()) {
+        if (const auto code = co_await open(deadline, false)) co_return code;
+    }
+    const error_code code = co_await exchange(call, answer, deadline);
+    if (code || !exchange_->keeps_alive()) connection_.close();
+    co_return code;
+}
+
+error_code error_of(const Answer& answer) {
+    switch (answer.status / 100) {
+        case 2:
+            return {};
+        case 3:
+            return CosError::redirected;
+        default:
+            break;
+    }
+    if (answer.status == 401 || answer.status == 403) return CosError::forbidden;
+    if (answer.status == 404) return CosError::not_found;
+    return CosError::refused;
+}
+
+std::string fingerprint(Phase phase, const Answer& answer) {
+    return std::string(phase.name) + " " + std::to_string(answer.status) +
+           (answer.cos_code.empty() ? "" : " " + answer.cos_code);
+}
+
+}  // namespace livecanary::cos_roundtrip

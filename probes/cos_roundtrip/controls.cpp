@@ -1,0 +1,206 @@
+#include "probes/cos_roundtrip/controls.hpp"
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <utility>
+
+#include <boost/asio/this_coro.hpp>
+
+namespace livecanary::cos_roundtrip {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The regions that a mini-live backend may well have been set up in (vendor's document 436/6224, read
+/// 2026-11-21); each is asked once.
+constexpr std::array regions{"ap-guangzhou", "ap-shanghai",  "ap-beijing",  "ap-nanjing",
+                             "ap-chengdu",   "ap-chongqing", "ap-hongkong", "ap-singapore"};
+constexpr std::string_view service_host = "service.cos.myqcloud.com";
+/// For one request: a region that does not answer must not use up the time of all.
+constexpr auto patience = 2s;
+
+class Experiment {
+public:
+    Experiment(const Config& config, ProbeRun& run, const RunResult& failed)
+        : config_(config), run_(run), failed_(failed) {}
+
+    asio::awaitable<void> of_signature();
+    asio::awaitable<void> of_time();
+    asio::awaitable<void> of_bucket();
+    asio::awaitable<void> of_regions();
+    asio::awaitable<void> of_list();
+    asio::awaitable<void> of_accelerate();
+    std::vector<Control> take() { return std::move(played_); }
+
+private:
+    /// Asks for the bucket's list and keeps what came of it under `name`.
+    asio::awaitable<bool> ask(std::string_view name, std::string what, const Endpoint& endpoint,
+                              const Credentials& credentials, std::chrono::seconds shift,
+                              bool wrong_signature);
+    Clock::time_point until() const {
+        return std::min<Clock::time_point>(run_.deadline(), run_.env().now() + patience);
+    }
+
+    const Config& config_;
+    ProbeRun& run_;
+    const RunResult& failed_;
+    std::vector<Control> played_{};
+};
+
+/// `PUT 403 X` and `GET 403 X` are the same refusal: what is compared is status and code alone.
+std::string refusal(const Answer& answer) {
+    return std::to_string(answer.status) + (answer.cos_code.empty() ? "" : " " + answer.cos_code);
+}
+
+asio::awaitable<bool> Experiment::ask(std::string_view name, std::string what, const Endpoint& endpoint,
+                                      const Credentials& credentials, std::chrono::seconds shift,
+                                      bool wrong_signature) {
+    Client client(co_await asio::this_coro::executor, endpoint, credentials, config_.signature_lifetime,
+                  run_);
+    client.shift_clock(shift);
+    Call call{.method = "GET"};
+    call.wrong_signature = wrong_signature;
+    Answer answer;
+    const error_code code = co_await client.call(call, answer, until());
+    client.close();
+    Control control{.name = name};
+    if (code) {
+        control.shows = what + ": could not be tried (" + code.message() + ")";
+    } else {
+        const bool passed = answer.status / 100 == 2;
+        control.outcome = passed ? ControlOutcome::passed : ControlOutcome::failed;
+        control.fingerprint = refusal(answer);
+        control.shows = what + ": " + (passed ? "accepted" : "refused (" + control.fingerprint + ")");
+    }
+    const bool passed = control.outcome == ControlOutcome::passed;
+    played_.push_back(std::move(control));
+    co_return passed;
+}
+
+asio::awaitable<void> Experiment::of_signature() {
+    Credentials nobody = config_.credentials;
+    nobody.secret_id = "AKIDlivecanary" + run_.run_id();
+    co_await ask(made_up_id, "a made-up SecretId", config_.endpoint, nobody, 0s, false);
+    co_await ask(wrong_signature, "a deliberately wrong signature", config_.endpoint, config_.credentials, 0s,
+                 true);
+}
+
+asio::awaitable<void> Experiment::of_time() {
+    const auto text = failed_.got("clock_skew");
+    long long skew = 0;
+    const auto number = text.substr(0, text.find(' '));
+    if (std::from_chars(number.data(), number.data() + number.size(), skew).ec != std::errc{}) co_return;
+    // Where the clocks agree, it would be the same request once more: that it passes shows nothing.
+    if (std::abs(skew) <= 1) co_return;
+    co_await ask(server_time, "signed with the server's time (" + std::string(text) + " from ours)",
+                 config_.endpoint, config_.credentials, std::chrono::seconds(skew), false);
+}
+
+asio::awaitable<void> Experiment::of_regions() {
+    for (const char* region : regions) {
+        if (config_.region == region) continue;
+        const auto endpoint = in_region(config_.endpoint, config_.region, region);
+        if (!endpoint) co_return;
+        const bool there = co_await ask(other_region, std::string("the bucket in ") + region, *endpoint,
+                                        config_.credentials, 0s, false);
+        if (there) co_return;
+        if (run_.env().now() >= run_.deadline()) co_return;
+        played_.pop_back();  // one control for all of them: where it is, or that it is in none
+    }
+    played_.push_back(
+        {.name = other_region,
+         .outcome = ControlOutcome::failed,
+         .fingerprint = {},
+         .shows = "the bucket is in none of the " + std::to_string(regions.size()) + " usual regions"});
+}
+
+/// The text between the first `<name>` and `</name>` from `from` on, and where it ends.
+std::pair<std::string_view, std::size_t> element(std::string_view xml, std::string_view name,
+                                                 std::size_t from) {
+    const std::string open = "<" + std::string(name) + ">", close = "</" + std::string(name) + ">";
+    const auto begin = xml.find(open, from);
+    if (begin == std::string_view::npos) return {{}, std::string_view::npos};
+    const auto end = xml.find(close, begin);
+    if (end == std::string_view::npos) return {{}, std::string_view::npos};
+    return {xml.substr(begin + open.size(), end - begin - open.size()), end};
+}
+
+/// What a list of buckets (GET Service) says of ours.
+std::string_view read_list(std::string_view xml, const Config& config) {
+    const std::string bare = config.bucket.substr(0, config.bucket.rfind('-'));
+    std::string_view says = list_says::nothing;
+    for (std::size_t at = 0;;) {
+        const auto [bucket, end] = element(xml, "Bucket", at);
+        if (end == std::string_view::npos) return says;
+        at = end;
+        const auto name = element(bucket, "Name", 0).first;
+        const auto location = element(bucket, "Location", 0).first;
+        if (name == config.bucket)
+            return location == config.region ? list_says::this_one : list_says::other_region;
+        if (name.substr(0, name.rfind('-')) == bare)
+            says = list_says::other_appid;
+        else if (says == list_says::nothing)
+            says = list_says::not_there;
+    }
+}
+
+asio::awaitable<void> Experiment::of_list() {
+    // Only the vendor's own hosts have such a service beside them.
+    if (!in_region(config_.endpoint, config_.region, config_.region)) co_return;
+    Endpoint service = config_.endpoint;
+    service.host = service_host;
+    Client client(co_await asio::this_coro::executor, service, config_.credentials,
+                  config_.signature_lifetime, run_);
+    Call call{.method = "GET"};
+    Answer answer;
+    const error_code code = co_await client.call(call, answer, until());
+    client.close();
+    Control control{.name = own_buckets};
+    if (code) {
+        control.shows = "the account's list of buckets could not be had (" + code.message() + ")";
+    } else if (answer.status != 200) {
+        // Many keys rightly may not list buckets.
+        control.shows = "the key may not list the account's buckets (" + refusal(answer) + ")";
+    } else {
+        control.outcome = ControlOutcome::passed;
+        control.fingerprint = read_list(answer.body, config_);
+        control.shows = "the account's list of buckets says: " + control.fingerprint;
+    }
+    played_.push_back(std::move(control));
+}
+
+asio::awaitable<void> Experiment::of_bucket() {
+    co_await of_list();
+    const bool known = !played_.empty() && played_.back().outcome == ControlOutcome::passed;
+    if (!known || played_.back().fingerprint == list_says::other_region) co_await of_regions();
+}
+
+asio::awaitable<void> Experiment::of_accelerate() {
+    Endpoint regional = config_.endpoint;
+    regional.host = config_.bucket + ".cos." + config_.region + ".myqcloud.com";
+    if (regional.host == config_.endpoint.host) co_return;
+    co_await ask(regional_host, "the bucket's regional host", regional, config_.credentials, 0s, false);
+}
+
+}  // namespace
+
+asio::awaitable<std::vector<Control>> play_controls(const Config& config, ProbeRun& run,
+                                                    const RunResult& failed) {
+    Experiment experiment(config, run, failed);
+    const auto code = failed.got("cos_code");
+    const auto message = failed.got("message");
+    if (code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch") co_await experiment.of_signature();
+    if (code == "RequestTimeTooSkewed" || message.find("Request has expired") != std::string_view::npos) {
+        co_await experiment.of_time();
+    } else if (code == "AccessDenied") {
+        co_await experiment.of_signature();
+        co_await experiment.of_list();
+    }
+    if (code == "NoSuchBucket") co_await experiment.of_bucket();
+    if (code == "BucketAccelerateNotEnabled" || code == "UserCnameInvalid")
+        co_await experiment.of_accelerate();
+    co_return experiment.take();
+}
+
+}  // namespace livecanary::cos_roundtrip

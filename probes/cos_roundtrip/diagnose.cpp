@@ -1,0 +1,192 @@
+#include "probes/cos_roundtrip/diagnose.hpp"
+
+#include <string>
+
+#include "probes/cos_roundtrip/controls.hpp"
+
+namespace livecanary::cos_roundtrip {
+namespace {
+
+/// A failed run with its controls, asked in the words of the rules below.
+class Facts {
+public:
+    explicit Facts(const RunResult& run) : run_(run) {}
+
+    bool passed(std::string_view control) const { return outcome(control) == ControlOutcome::passed; }
+    bool refused(std::string_view control) const { return outcome(control) == ControlOutcome::failed; }
+    /// The control was refused with this code.
+    bool refused_with(std::string_view control, std::string_view code) const {
+        return refused(control) && run_.control(control)->fingerprint.ends_with(code);
+    }
+    bool list(std::string_view says) const {
+        return passed(own_buckets) && run_.control(own_buckets)->fingerprint == says;
+    }
+    std::string shows(std::string_view control) const {
+        const auto* played = run_.control(control);
+        return played != nullptr ? played->shows : std::string();
+    }
+
+private:
+    std::optional<ControlOutcome> outcome(std::string_view control) const {
+        const auto* played = run_.control(control);
+        return played != nullptr ? std::optional(played->outcome) : std::nullopt;
+    }
+    const RunResult& run_;
+};
+
+Diagnosis claim(Cause cause, std::string because, std::vector<std::string> ruled_out = {}) {
+    return {.cause = cause, .because = std::move(because), .ruled_out = std::move(ruled_out)};
+}
+
+Diagnosis one_of(CauseClass cause_class, std::vector<Candidate> candidates, std::string because,
+                 std::vector<std::string> ruled_out = {}) {
+    return {.cause_class = cause_class,
+            .candidates = std::move(candidates),
+            .because = std::move(because),
+            .ruled_out = std::move(ruled_out)};
+}
+
+/// What COS said, for people: status, code, message; of the network if it did not come to say anything.
+std::string said_by(const RunResult& run) {
+    if (run.got("status").empty()) return run.code.message();
+    std::string said = "COS answered " + std::string(run.got("status"));
+    if (const auto code = run.got("cos_code"); !code.empty()) said += " " + std::string(code);
+    if (const auto message = run.got("message"); !message.empty()) said += ": " + std::string(message);
+    return said;
+}
+
+/// Both codes name what they mean (vendor's document 436/7730); the control shows that this server uses them
+/// so.
+Diagnosis of_signature(const RunResult& run, const Facts& facts, const std::string& said) {
+    if (run.got("cos_code") == "InvalidAccessKeyId") {
+        if (facts.refused_with(made_up_id, "InvalidAccessKeyId"))
+            return claim(Cause::cos_wrong_secret_id, said + "; a made-up SecretId is refused in the same way",
+                         {"cos_wrong_secret_key: COS does not come to compare signatures"});
+        return one_of(CauseClass::cos_access_denied,
+                      {{Cause::cos_wrong_secret_id, "the code says so; no control could confirm it"}}, said);
+    }
+    // The signer is proven by the vendor's vectors, so a signature that does not match was made with another
+    // key.
+    if (facts.refused_with(made_up_id, "InvalidAccessKeyId"))
+        return claim(Cause::cos_wrong_secret_key,
+                     said + "; a made-up SecretId is refused otherwise, so this one exists",
+                     {"cos_wrong_secret_id: " + facts.shows(made_up_id)});
+    return one_of(
+        CauseClass::cos_access_denied,
+        {{Cause::cos_wrong_secret_key, "the code says so; no control could confirm that the SecretId exists"},
+         {Cause::cos_wrong_secret_id, "a SecretId of another pair looks the same"}},
+        said);
+}
+
+Diagnosis of_expiry(const RunResult& run, const Facts& facts, const std::string& said) {
+    const std::string skew(run.got("clock_skew"));
+    if (facts.passed(server_time))
+        return claim(Cause::cos_clock_skew,
+                     said + "; the server's clock is " + skew + " from ours, and " + facts.shows(server_time),
+                     {"cos_signkey_window_expired: our own signature holds for minutes"});
+    return one_of(CauseClass::cos_request_expired,
+                  {{Cause::cos_clock_skew,
+                    "the server's clock is " + (skew.empty() ? "not known" : skew) + " from ours"},
+                   {Cause::cos_signkey_window_expired, "a slow upload over a short window looks alike"}},
+                  said);
+}
+
+Diagnosis of_bucket(const Facts& facts, const std::string& said) {
+    if (facts.list(list_says::other_appid))
+        return claim(Cause::cos_wrong_appid,
+                     said + "; the account has a bucket of this name under another APPID",
+                     {"cos_wrong_region: " + facts.shows(own_buckets)});
+    if (facts.list(list_says::other_region) || facts.passed(other_region))
+        return claim(
+            Cause::cos_wrong_region,
+            said + "; " + (facts.passed(other_region) ? facts.shows(other_region) : facts.shows(own_buckets)),
+            {"cos_wrong_bucket: the bucket exists"});
+    if (facts.list(list_says::nothing))
+        return claim(Cause::cos_service_not_activated, said + "; the account has no bucket at all");
+    if (facts.list(list_says::not_there))
+        return claim(Cause::cos_wrong_bucket, said + "; the account has buckets, and none of this name",
+                     {"cos_wrong_region: the account has no such bucket in any region",
+                      "cos_wrong_appid: the account has no bucket of this name"});
+    std::vector<Candidate> candidates{{Cause::cos_wrong_bucket, "the commonest of these"}};
+    std::vector<std::string> ruled_out;
+    if (facts.refused(other_region))
+        ruled_out.push_back("cos_wrong_region: " + facts.shows(other_region));
+    else
+        candidates.push_back({Cause::cos_wrong_region, "no other region could be asked"});
+    candidates.push_back(
+        {Cause::cos_wrong_appid, "the key may not list the account's buckets, which would tell"});
+    candidates.push_back({Cause::cos_service_not_activated, "likewise"});
+    return one_of(CauseClass::cos_bucket_not_found, std::move(candidates), said, std::move(ruled_out));
+}
+
+Diagnosis of_denial(const Facts& facts, const std::string& said) {
+    // The key pair is good, the bucket is the account's own: what is missing is the right (catalogue:
+    // "signature control gives SignatureDoesNotMatch, so the key is valid").
+    const bool key_is_valid = facts.refused_with(wrong_signature, "SignatureDoesNotMatch");
+    if (key_is_valid && facts.list(list_says::this_one))
+        return claim(Cause::cos_permission_denied,
+                     said + "; a wrong signature is refused otherwise, and the bucket is the account's own",
+                     {"cos_wrong_appid: the account has this very bucket"});
+    std::vector<Candidate> candidates{
+        {Cause::cos_permission_denied,
+         key_is_valid ? "the key pair is right, since a wrong signature is refused otherwise"
+                      : "the key may lack rights"},
+        {Cause::cos_wrong_appid, "a bucket of this name in another account denies in the same way"},
+        {Cause::cos_arrears, "an account in arrears may deny everything"}};
+    return one_of(CauseClass::cos_access_denied, std::move(candidates), said);
+}
+
+Diagnosis of_network(const RunResult& run) {
+    const std::string because = "the endpoint could not be reached: " + run.code.message();
+    std::vector<Candidate> candidates{{Cause::cos_endpoint_unreachable, run.code.message()}};
+    if (run.reason() == Reason::nxdomain)
+        candidates.insert(candidates.begin(), {Cause::cos_wrong_region,
+                                               "the host of a region that does not exist has no address"});
+    // A host that resolves and does not answer is just what the catalogue's item says.
+    if (run.failed_phase() == tcp.name) return claim(Cause::cos_endpoint_unreachable, because);
+    Diagnosis found;
+    found.candidates = std::move(candidates);
+    found.because = because;
+    return found;
+}
+
+}  // namespace
+
+Diagnosis diagnose(const RunResult& run) {
+    const Facts facts(run);
+    const std::string_view phase = run.failed_phase();
+    if (phase == dns.name || phase == tcp.name || phase == tls.name) return of_network(run);
+    const auto code = run.got("cos_code");
+    const auto message = run.got("message");
+    const std::string said = said_by(run);
+    if (run.code == CosError::bytes_differ || run.code == CosError::length_differs ||
+        run.code == CosError::crc_differs || run.code == CosError::etag_differs)
+        return claim(Cause::cos_body_corrupted, run.code.message() + ": " + std::string(run.got("read")) +
+                                                    std::string(run.got("crc64")));
+    // Codes that name their own cause (vendor's document 436/7730).
+    if (code == "BadDigest") return claim(Cause::cos_body_corrupted, said);
+    if (code == "ExpiredToken") return claim(Cause::cos_temp_token_expired, said);
+    if (code == "InvalidBucketName" || code == "BucketNameTooLong")
+        return claim(Cause::cos_invalid_bucket_name, said);
+    if (code == "SlowDown" || code == "ServiceUnavailable") return claim(Cause::cos_throttled, said);
+    if (code == "UserNetworkTooSlow" || code == "RequestTimeout")
+        return claim(Cause::cos_network_too_slow, said);
+    if (code == "BucketAccelerateNotEnabled" && facts.passed(regional_host))
+        return claim(Cause::cos_accelerate_not_enabled, said + "; " + facts.shows(regional_host));
+    if (code == "UserCnameInvalid" && facts.passed(regional_host))
+        return claim(Cause::cos_custom_domain_unbound, said + "; " + facts.shows(regional_host));
+    if (code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch")
+        return of_signature(run, facts, said);
+    if (code == "RequestTimeTooSkewed" || message.find("Request has expired") != std::string_view::npos)
+        return of_expiry(run, facts, said);
+    if (code == "NoSuchBucket") return of_bucket(facts, said);
+    const bool unpaid = run.got("status").ends_with("402") || run.got("status").ends_with("451");
+    if (unpaid)
+        return one_of(CauseClass::cos_access_denied,
+                      {{Cause::cos_arrears, "the status is one of those that an account in arrears may get"}},
+                      said);
+    if (code == "AccessDenied") return of_denial(facts, said);
+    return {.because = said};
+}
+
+}  // namespace livecanary::cos_roundtrip

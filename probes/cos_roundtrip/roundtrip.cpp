@@ -1,0 +1,372 @@
+#include "probes/cos_roundtrip/roundtrip.hpp"
+
+#include <openssl/evp.h>
+#include <algorithm>
+#include <bit>
+#include <cstdio>
+#include <memory>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "probes/protocol/crc64.hpp"
+
+namespace livecanary::cos_roundtrip {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// For the DELETE of a run that has no time left or was cut.
+constexpr auto clean_up_patience = 1s;
+/// What MD5 is computed over at a time, to let the event loop run in between.
+constexpr std::size_t digest_piece = 64UL * 1024;
+/// No clock of a machine that runs this program can rightly be before the day it was written.
+constexpr std::chrono::sys_days earliest = std::chrono::year(2026) / 11 / 1;
+
+class Md5 {
+public:
+    Md5() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
+        EVP_DigestInit_ex(context_.get(), EVP_md5(), nullptr);
+    }
+    void update(std::span<const std::uint8_t> bytes) {
+        EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());
+    }
+    std::array<std::uint8_t, 16> end() {
+        std::array<std::uint8_t, 16> digest{};
+        EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr);
+        return digest;
+    }
+
+private:
+    std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+std::string hex(std::span<const std::uint8_t> bytes) {
+    std::string text;
+    for (const auto byte : bytes) {
+        char digits[3];
+        std::snprintf(digits, sizeof digits, "%02x", byte);
+        text += digits;
+    }
+    return text;
+}
+
+std::string base64(std::span<const std::uint8_t> bytes) {
+    std::string text(4 * ((bytes.size() + 2) / 3), '\0');
+    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(),
+                    static_cast<int>(bytes.size()));
+    return text;
+}
+
+asio::awaitable<bool> is_cut() {
+    co_return (co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none;
+}
+
+/// Gives the loop a turn after each piece: a large object takes seconds of processor time. Stops early if it
+/// is cut.
+asio::awaitable<Expected> expect(std::uint64_t size, std::uint64_t seed) {
+    Expected expected{.size = size};
+    Content content(seed);
+    Md5 md5;
+    protocol::Crc64 crc;
+    std::vector<std::uint8_t> piece(digest_piece);
+    for (std::uint64_t left = size; left > 0;) {
+        const auto part =
+            std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(left, piece.size())));
+        content.fill(part);
+        md5.update(part);
+        crc.feed(part);
+        left -= part.size();
+        co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+        if (co_await is_cut()) break;
+    }
+    const auto digest = md5.end();
+    expected.md5_hex = hex(digest);
+    expected.md5_base64 = base64(digest);
+    expected.crc64 = crc.value();
+    co_return expected;
+}
+
+/// One round trip, step by step.
+class RoundTrip {
+public:
+    RoundTrip(const Config& config, ProbeRun& run, boost::asio::any_io_executor executor)
+        : config_(config),
+          run_(run),
+          client_(std::move(executor), config.endpoint, config.credentials, config.signature_lifetime, run),
+          seed_(run.env().random()) {
+        const auto stamp =
+            std::chrono::duration_cast<std::chrono::seconds>(run.env().wall().time_since_epoch());
+        key_ = config.prefix + run.env().location + "/" + run.env().probe + "/" +
+               std::to_string(stamp.count()) + "-" + run.run_id() + ".bin";
+    }
+
+    asio::awaitable<void> whole();
+    asio::awaitable<void> clean_up();
+
+private:
+    asio::awaitable<bool> upload(const Expected& expected);
+    asio::awaitable<bool> look(const Expected& expected);
+    asio::awaitable<bool> read_back(const Expected& expected);
+    asio::awaitable<bool> take_away();
+    /// Makes a call in a phase of its own and notes what is worth noting. False if the run has failed.
+    asio::awaitable<bool> step(Phase phase, const Call& call, Answer& answer);
+    bool fails(Phase phase, error_code code, const Answer& answer);
+    void note(Phase phase, const Answer& answer);
+    bool matches(Phase phase, const Answer& answer, const Expected& expected);
+    /// What was found of an operation, for people.
+    std::string milliseconds_of(const Value& value, std::string_view label) const {
+        for (const Found& found : run_.so_far().values) {
+            if (found.value.metric != value.metric || found.label_value != label) continue;
+            char text[32];
+            std::snprintf(text, sizeof text, "%.1f ms", found.number * 1e3);
+            return text;
+        }
+        return {};
+    }
+    Litter litter() const {
+        return {.probe = run_.env().probe,
+                .store = "cos",
+                .item = item_of(config_.endpoint, key_),
+                .made = run_.so_far().started};
+    }
+
+    const Config& config_;
+    ProbeRun& run_;
+    Client client_;
+    std::uint64_t seed_;
+    std::string key_{};
+    Clock::time_point put_at_{};
+    bool recorded_ = false;  // the key stands in the ledger
+    bool gone_ = true;       // the object is known not to be there
+};
+
+void RoundTrip::note(Phase phase, const Answer& answer) {
+    if (!answer.request_id.empty()) run_.saw("request_id", std::string(phase.name) + " " + answer.request_id);
+    if (!answer.trace_id.empty()) run_.saw("trace_id", std::string(phase.name) + " " + answer.trace_id);
+    if (answer.clock_skew) {
+        if (run_.so_far().got("clock_skew").empty())
+            run_.saw("clock_skew", std::to_string(answer.clock_skew->count()) + " s");
+    }
+    if (answer.status == 0) return;
+    const bool good = answer.status / 100 == 2;
+    if (good) return;
+    run_.saw("status", std::string(phase.name) + " HTTP " + std::to_string(answer.status));
+    if (!answer.cos_code.empty()) run_.saw("cos_code", answer.cos_code);
+    if (!answer.message.empty()) run_.saw("message", answer.message);
+}
+
+bool RoundTrip::fails(Phase phase, error_code code, const Answer& answer) {
+    if (!code) return false;
+    run_.saw("ended", code.message());
+    run_.fingerprint(fingerprint(phase, answer));
+    run_.failed(code);
+    // Of dns, tcp and tls the run knows better which it was.
+    if (answer.status == 0)
+        run_.fingerprint(std::string(run_.so_far().failed_phase()) + " " +
+                         std::string(to_string(reason_of(code))));
+    return true;
+}
+
+asio::awaitable<bool> RoundTrip::step(Phase phase, const Call& call, Answer& answer) {
+    const error_code code = co_await client_.call(call, answer, run_.deadline());
+    note(phase, answer);
+    if (co_await is_cut()) run_.cut();
+    co_return !fails(phase, code ? code : error_of(answer), answer);
+}
+
+bool RoundTrip::matches(Phase phase, const Answer& answer, const Expected& expected) {
+    const auto etag = answer.head.header("etag");
+    const auto crc = answer.head.header("x-cos-hash-crc64ecma");
+    if (!etag.empty() && etag != "\"" + expected.md5_hex + "\"" && etag != expected.md5_hex) {
+        run_.saw("etag", std::string(etag) + ", expected " + expected.md5_hex);
+        return !fails(phase, CosError::etag_differs, answer);
+    }
+    if (!crc.empty() && crc != std::to_string(expected.crc64)) {
+        run_.saw("crc64", std::string(crc) + ", expected " + std::to_string(expected.crc64));
+        return !fails(phase, CosError::crc_differs, answer);
+    }
+    return true;
+}
+
+asio::awaitable<bool> RoundTrip::upload(const Expected& expected) {
+    auto content = std::make_shared<Content>(seed_);
+    Call call{.method = "PUT", .key = key_};
+    call.headers = {{"content-md5", expected.md5_base64},
+                    {"content-type", "application/octet-stream"},
+                    {"x-cos-acl", "private"}};
+    call.content = net::HttpContent{.size = expected.size, .next = [content](std::span<std::uint8_t> bytes) {
+                                        content->fill(bytes);
+                                        return bytes.size();
+                                    }};
+    Answer answer;
+    if (const error_code code = co_await client_.connect(run_.deadline()))
+        co_return !fails(tcp, code, answer);
+    run_.enter(put);
+    gone_ = false;
+    if (!co_await step(put, call, answer)) {
+        // Refused in good order: nothing was made.
+        gone_ = answer.status / 100 == 4;
+        co_return false;
+    }
+    put_at_ = run_.env().now();
+    run_.found(operation_seconds, std::chrono::duration<double>(answer.took).count(), "put");
+    if (answer.clock_skew) run_.found(clock_skew, static_cast<double>(answer.clock_skew->count()));
+    co_return matches(put, answer, expected);
+}
+
+asio::awaitable<bool> RoundTrip::look(const Expected& expected) {
+    run_.enter(head);
+    Call call{.method = "HEAD", .key = key_};
+    Answer answer;
+    if (!co_await step(head, call, answer)) co_return false;
+    run_.found(operation_seconds, std::chrono::duration<double>(answer.took).count(), "head");
+    run_.found(read_after_write, std::chrono::duration<double>(run_.env().now() - put_at_).count());
+    if (answer.head.content_length && *answer.head.content_length != expected.size) {
+        run_.saw("length",
+                 std::to_string(*answer.head.content_length) + ", expected " + std::to_string(expected.size));
+        co_return !fails(head, CosError::length_differs, answer);
+    }
+    co_return matches(head, answer, expected);
+}
+
+asio::awaitable<bool> RoundTrip::read_back(const Expected& expected) {
+    run_.enter(get);
+    Content content(seed_);
+    Md5 md5;
+    std::uint64_t size = 0, first_difference = 0;
+    bool differs = false;
+    std::vector<std::uint8_t> wanted;
+    Call call{.method = "GET", .key = key_};
+    call.sink = [&](std::span<const std::uint8_t> bytes) {
+        wanted.resize(bytes.size());
+        content.fill(wanted);
+        if (!differs && size + bytes.size() <= expected.size) {
+            const auto [here, there] = std::ranges::mismatch(bytes, wanted);
+            if (here != bytes.end()) {
+                differs = true;
+                first_difference = size + static_cast<std::uint64_t>(here - bytes.begin());
+            }
+        }
+        size += bytes.size();
+    };
+    Answer answer;
+    if (!co_await step(get, call, answer)) co_return false;
+    run_.found(operation_seconds, std::chrono::duration<double>(answer.took).count(), "get");
+    run_.enter(verify);
+    run_.saw("read", std::to_string(size) + " of " + std::to_string(expected.size) + " bytes");
+    if (size != expected.size) co_return !fails(verify, CosError::length_differs, answer);
+    if (differs) {
+        run_.saw("first_difference", "at byte " + std::to_string(first_difference));
+        co_return !fails(verify, CosError::bytes_differ, answer);
+    }
+    co_return matches(verify, answer, expected);
+}
+
+asio::awaitable<bool> RoundTrip::take_away() {
+    run_.enter(remove);
+    Call erase{.method = "DELETE", .key = key_};
+    Answer answer;
+    if (!co_await step(remove, erase, answer)) co_return false;
+    run_.found(operation_seconds, std::chrono::duration<double>(answer.took).count(), "delete");
+    Call look_again{.method = "HEAD", .key = key_};
+    Answer after;
+    const error_code code = co_await client_.call(look_again, after, run_.deadline());
+    note(remove, after);
+    if (after.status == 404) {
+        gone_ = true;
+        co_return true;
+    }
+    co_return !fails(remove,
+                     code              ? code
+                     : error_of(after) ? error_of(after)
+                                       : error_code(CosError::still_there),
+                     after);
+}
+
+asio::awaitable<void> RoundTrip::whole() {
+    if (run_.env().wall() < earliest) {
+        run_.inconclusive("our own clock says a time before this program was written");
+        run_.failed(CosError::clock_unsafe);
+        co_return;
+    }
+    if (run_.env().ledger == nullptr || co_await run_.env().ledger->record(litter())) {
+        run_.inconclusive("the object's key could not be written down, so it was not made");
+        run_.failed(CosError::no_ledger);
+        co_return;
+    }
+    recorded_ = true;
+    const Expected expected = co_await expect(config_.object_size, seed_);
+    if (co_await is_cut()) co_return;
+    if (!co_await upload(expected)) co_return;
+    if (!co_await look(expected)) co_return;
+    if (!co_await read_back(expected)) co_return;
+    if (!co_await take_away()) co_return;
+    run_.headline("put in " + milliseconds_of(operation_seconds, "put") + ", read back in " +
+                  milliseconds_of(operation_seconds, "get"));
+}
+
+/// Whatever went before: what may lie there is deleted, and struck out once it is known to be gone.
+asio::awaitable<void> RoundTrip::clean_up() {
+    if (!recorded_) co_return;
+    if (!gone_) {
+        const auto until = std::max<Clock::time_point>(run_.deadline(), run_.env().now() + clean_up_patience);
+        Call erase{.method = "DELETE", .key = key_};
+        Answer answer;
+        const error_code code = co_await client_.call(erase, answer, until);
+        // A bucket that does not exist holds no object.
+        gone_ = !code && (answer.status / 100 == 2 || answer.status == 404);
+    }
+    client_.close();
+    // What stays is removed by the next start, or by `livecanary cleanup`.
+    if (gone_) co_await run_.env().ledger->strike(litter());
+}
+
+}  // namespace
+
+void Content::fill(std::span<std::uint8_t> bytes) noexcept {
+    for (auto& byte : bytes) {
+        if (used_ == word_.size()) {
+            // splitmix64 (Steele, Lea, Flood 2014).
+            state_ += 0x9E3779B97F4A7C15;
+            std::uint64_t z = state_;
+            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+            z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+            word_ = std::bit_cast<std::array<std::uint8_t, 8>>(z ^ (z >> 31));
+            used_ = 0;
+        }
+        byte = word_[used_++];
+    }
+}
+
+std::string item_of(const Endpoint& endpoint, const std::string& key) {
+    return (endpoint.tls ? "https://" : "http://") + endpoint.host_header() + " " + key;
+}
+
+asio::awaitable<void> round_trip(const Config& config, ProbeRun& run) {
+    RoundTrip trip(config, run, co_await asio::this_coro::executor);
+    co_await trip.whole();
+    if (co_await is_cut()) run.cut();
+    // A run that is cut still takes away what it made.
+    co_await asio::this_coro::reset_cancellation_state();
+    co_await trip.clean_up();
+}
+
+asio::awaitable<error_code> remove_litter(const Config& config, ProbeRun& run, const Litter& litter) {
+    const auto space = litter.item.find(' ');
+    if (space == std::string::npos) co_return error_code{};
+    const std::string key = litter.item.substr(space + 1);
+    // The endpoint may have been configured anew since; then these are not its keys.
+    if (litter.item != item_of(config.endpoint, key)) co_return CosError::refused;
+    Client client(co_await asio::this_coro::executor, config.endpoint, config.credentials,
+                  config.signature_lifetime, run);
+    Call erase{.method = "DELETE", .key = key};
+    Answer answer;
+    error_code code = co_await client.call(erase, answer, run.deadline());
+    client.close();
+    if (!code && answer.status != 404) code = error_of(answer);
+    co_return code;
+}
+
+}  // namespace livecanary::cos_roundtrip

@@ -1,0 +1,70 @@
+#pragma once
+// One round trip of an object: PUT, HEAD, GET, compare, DELETE, and HEAD again, which must find nothing.
+#include <array>
+
+#include "probes/core/ledger.hpp"
+#include "probes/cos_roundtrip/client.hpp"
+
+namespace livecanary::cos_roundtrip {
+
+inline constexpr std::array phases{dns, tcp, tls, put, head, get, verify, remove};
+
+inline constexpr std::array<std::string_view, 4> operations{"put", "head", "get", "delete"};
+inline constexpr Value operation_seconds{
+    .metric = "livecanary_cos_operation_duration_seconds",
+    .help = "From the start of a COS request to the last byte of its answer.",
+    .type = ValueType::summary,
+    .label = "operation",
+    .label_values = operations};
+inline constexpr std::array read_after_write_bounds{0.01, 0.05, 0.25, 1.0, 5.0};
+inline constexpr Value read_after_write{
+    .metric = "livecanary_cos_read_after_write_seconds",
+    .help = "From the answer to a PUT until the object could first be read.",
+    .type = ValueType::histogram,
+    .buckets = read_after_write_bounds};
+inline constexpr Value clock_skew{"livecanary_cos_clock_skew_seconds",
+                                  "The server's clock, as its Date says, minus our own, in the last run."};
+inline constexpr Value certificate_end{
+    "livecanary_tls_certificate_not_after_timestamp_seconds",
+    "When the server's certificate ends, in Unix seconds; also when it was not accepted."};
+inline constexpr std::array<std::string_view, 2> families{"ipv4", "ipv6"};
+inline constexpr Value resolved_addresses{.metric = "livecanary_resolved_addresses",
+                                          .help = "Addresses the last run got for the target's name.",
+                                          .label = "family",
+                                          .label_values = families};
+inline constexpr std::array values{operation_seconds, read_after_write, clock_skew, certificate_end,
+                                   resolved_addresses};
+
+/// The bytes of an object: the same for the same seed, made as they are sent, so that none is ever held
+/// whole.
+class Content {
+public:
+    explicit Content(std::uint64_t seed) noexcept : state_(seed) {}
+    void fill(std::span<std::uint8_t> bytes) noexcept;
+
+private:
+    std::uint64_t state_;
+    std::array<std::uint8_t, 8> word_{};
+    std::size_t used_ = 8;  // bytes of word_
+};
+
+/// What an object of that size and seed must look like.
+struct Expected {
+    std::uint64_t size = 0;
+    std::string md5_hex{};     ///< its ETag, without quotes
+    std::string md5_base64{};  ///< its Content-MD5
+    std::uint64_t crc64 = 0;   ///< CRC-64/XZ
+};
+
+/// Says everything on `run`, whose ledger holds the key from before the PUT until the object is known to be
+/// gone. Cleans up also when cut or failed, within the run's deadline and a second. The caller must have
+/// switched off `throw_if_cancelled` on its coroutine; `config` and `run` must outlive it.
+asio::awaitable<void> round_trip(const Config& config, ProbeRun& run);
+
+/// Removes what stands in the ledger. No error: gone, or was not there.
+asio::awaitable<error_code> remove_litter(const Config& config, ProbeRun& run, const Litter& litter);
+
+/// `host key`, as it stands in the ledger.
+std::string item_of(const Endpoint& endpoint, const std::string& key);
+
+}  // namespace livecanary::cos_roundtrip
