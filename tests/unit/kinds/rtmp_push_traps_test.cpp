@@ -69,14 +69,14 @@ TEST(RtmpPushTraps, BareFinIsPlacedAndTimed) {
          {std::pair("connect closed", RtmpStory{.on_connect = always(Then::hold)}),
           std::pair("create_stream closed", RtmpStory{.on_create_stream = always(Then::hold)}),
           std::pair("publish closed", RtmpStory{.on_publish = always(Then::hold)})}) {
+        const std::string_view where = phase;  // a lambda of clang 14 captures no structured binding
         ScriptedRtmpServer server(stage.io, story);
         ProbeRun run(stage.env, 30s);
         Task<RunResult> push(stage.io, push_to_end(stage.plan(server), run));
         run_until(stage.io, [&] {
             const auto& heard = server.heard();
-            return !heard.empty() &&
-                   heard.back().has(std::string_view(phase).starts_with("connect")  ? "connect"
-                                    : std::string_view(phase).starts_with("create") ? "createStream"
+            return !heard.empty() && heard.back().has(where.starts_with("connect")  ? "connect"
+                                                      : where.starts_with("create") ? "createStream"
                                                                                     : "publish");
         });
         server.release();
