@@ -21,6 +21,8 @@ bool is_word(const std::string& text, std::string_view more) {
 bool is_bucket(const std::string& bucket) {
     const auto dash = bucket.rfind('-');
     if (dash == std::string::npos || dash == 0 || !is_word(bucket, "-")) return false;
+    if (std::string_view(bucket).substr(0, dash).ends_with(std::string_view(bucket).substr(dash)))
+        return false;
     const auto digit = [](char c) { return c >= '0' && c <= '9'; };
     return bucket.size() - dash > 5 &&
            std::all_of(bucket.begin() + static_cast<std::ptrdiff_t>(dash) + 1, bucket.end(), digit);

@@ -168,7 +168,7 @@ Diagnosis diagnose(const RunResult& run) {
     if (code == "ExpiredToken") return claim(Cause::cos_temp_token_expired, said);
     if (code == "InvalidBucketName" || code == "BucketNameTooLong")
         return claim(Cause::cos_invalid_bucket_name, said);
-    if (code == "SlowDown" || code == "ServiceUnavailable") return claim(Cause::cos_throttled, said);
+    if (code == "SlowDown") return claim(Cause::cos_throttled, said);
     if (code == "UserNetworkTooSlow" || code == "RequestTimeout")
         return claim(Cause::cos_network_too_slow, said);
     if (code == "BucketAccelerateNotEnabled" && facts.passed(regional_host))

@@ -138,8 +138,9 @@ private:
     std::uint64_t seed_;
     std::string key_{};
     Clock::time_point put_at_{};
-    bool recorded_ = false;  // the key stands in the ledger
-    bool gone_ = true;       // the object is known not to be there
+    bool recorded_ = false;   // the key stands in the ledger
+    bool gone_ = true;        // the object is known not to be there
+    bool in_flight_ = false;  // a PUT without an answer may make it yet
 };
 
 void RoundTrip::note(Phase phase, const Answer& answer) {
@@ -208,6 +209,8 @@ asio::awaitable<bool> RoundTrip::upload(const Expected& expected) {
     if (!co_await step(put, call, answer)) {
         // Refused in good order: nothing was made.
         gone_ = answer.status / 100 == 4;
+        // We gave up first: the store may carry it out after our DELETE.
+        in_flight_ = answer.status == 0 && (run_.was_cut() || run_.so_far().reason() == Reason::timeout);
         co_return false;
     }
     put_at_ = run_.env().now();
@@ -319,8 +322,9 @@ asio::awaitable<void> RoundTrip::clean_up() {
         gone_ = !code && (answer.status / 100 == 2 || answer.status == 404);
     }
     client_.close();
-    // What stays is removed by the next start, or by `livecanary cleanup`.
-    if (gone_) co_await run_.env().ledger->strike(litter());
+    // What stays is removed by a later sweep, the next start, or `livecanary cleanup`: also what may have
+    // come into being since.
+    if (gone_ && !in_flight_) co_await run_.env().ledger->strike(litter());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "probes/core/ledger.hpp"
 #include "probes/cos_roundtrip/client.hpp"
+#include "probes/net/values.hpp"
 
 namespace livecanary::cos_roundtrip {
 
@@ -24,14 +25,7 @@ inline constexpr Value read_after_write{
     .buckets = read_after_write_bounds};
 inline constexpr Value clock_skew{"livecanary_cos_clock_skew_seconds",
                                   "The server's clock, as its Date says, minus our own, in the last run."};
-inline constexpr Value certificate_end{
-    "livecanary_tls_certificate_not_after_timestamp_seconds",
-    "When the server's certificate ends, in Unix seconds; also when it was not accepted."};
-inline constexpr std::array<std::string_view, 2> families{"ipv4", "ipv6"};
-inline constexpr Value resolved_addresses{.metric = "livecanary_resolved_addresses",
-                                          .help = "Addresses the last run got for the target's name.",
-                                          .label = "family",
-                                          .label_values = families};
+using net::certificate_end, net::resolved_addresses;
 inline constexpr std::array values{operation_seconds, read_after_write, clock_skew, certificate_end,
                                    resolved_addresses};
 

@@ -12,6 +12,7 @@
 
 #include "probes/core/run.hpp"
 #include "probes/net/connection.hpp"
+#include "probes/net/values.hpp"
 #include "probes/protocol/push_url.hpp"
 #include "probes/rtmp_push/playback.hpp"
 
@@ -37,14 +38,7 @@ inline constexpr Value server_window{"livecanary_rtmp_server_window_bytes",
                                      "Window acknowledgement size the server set in the last push."};
 inline constexpr Value server_chunk_size{"livecanary_rtmp_server_chunk_size_bytes",
                                          "Chunk size the server set in the last push."};
-inline constexpr Value certificate_end{
-    "livecanary_tls_certificate_not_after_timestamp_seconds",
-    "When the server's certificate ends, in Unix seconds; also when it was not accepted."};
-inline constexpr std::array<std::string_view, 2> families{"ipv4", "ipv6"};
-inline constexpr Value resolved_addresses{.metric = "livecanary_resolved_addresses",
-                                          .help = "Addresses the last run got for the target's name.",
-                                          .label = "family",
-                                          .label_values = families};
+using net::certificate_end, net::failing_addresses, net::resolved_addresses;
 // From a relay on the same host, over live edges of RTMP and HTTP-FLV, to HLS with long segments.
 inline constexpr std::array latency_bounds{0.05, 0.25, 1.0, 2.5, 5.0, 10.0, 20.0};
 inline constexpr std::array first_frame_bounds{0.1, 0.5, 1.0, 3.0, 10.0};
@@ -71,12 +65,6 @@ inline constexpr Value playback_gaps{"livecanary_playback_timestamp_gaps_total",
 inline constexpr Value playlist_age{
     "livecanary_playback_playlist_age_seconds",
     "Longest time for which a playlist of the last run had not been renewed when it was loaded."};
-inline constexpr Value failing_addresses{.metric = "livecanary_failing_addresses",
-                                         .help =
-                                             "Addresses of a name that failed in the last run while every "
-                                             "address was asked.",
-                                         .label = "family",
-                                         .label_values = families};
 inline constexpr std::array values{
     sent_bytes,        acked_bytes,     server_closes,      stall_seconds,    server_window,
     server_chunk_size, certificate_end, resolved_addresses, playback_latency, playback_first_frame,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 #include "probes/core/probe.hpp"
@@ -40,8 +41,9 @@ TEST(Kinds, PhasesAreOfTheOneVocabulary) {
 // last, or what is counted.
 TEST(Kinds, ValuesHaveWellFormedMetrics) {
     constexpr std::array<std::string_view, 5> units{"_seconds", "_bytes", "_ratio", "_total", "_addresses"};
-    std::set<std::string_view> metrics;
+    std::map<std::string_view, std::string_view> help;
     for (const Kind* kind : all_kinds()) {
+        std::set<std::string_view> metrics;
         for (const Value& value : kind->values) {
             SCOPED_TRACE(std::string(value.metric));
             EXPECT_TRUE(value.metric.starts_with("livecanary_"));
@@ -55,6 +57,8 @@ TEST(Kinds, ValuesHaveWellFormedMetrics) {
             EXPECT_TRUE(std::ranges::is_sorted(value.buckets, std::ranges::less_equal()));
             EXPECT_EQ(value.label.empty(), value.label_values.empty());
             EXPECT_TRUE(metrics.insert(value.metric).second);
+            // Kinds may share a metric (probes/net/values.hpp), which then means the same in all.
+            EXPECT_EQ(help.emplace(value.metric, value.help).first->second, value.help);
         }
     }
 }
