@@ -26,6 +26,7 @@ error_code make_error_code(CosError error) noexcept {
          {etag_differs, "the ETag is not the MD5 of what was put", Reason::mismatch},
          {crc_differs, "the CRC-64 is not that of what was put", Reason::mismatch},
          {still_there, "the object is still there after its deletion", Reason::mismatch},
+         {other_endpoint, "it was made at an endpoint that this probe no longer has", Reason::local},
          {no_ledger, "there is no ledger to write the object down in", Reason::local},
          {clock_unsafe, "our own clock cannot be right", Reason::local}}};
     return {static_cast<int>(error), table};

@@ -30,6 +30,7 @@ enum class CosError {
     etag_differs,    ///< the ETag is not the MD5 of what was put
     crc_differs,     ///< x-cos-hash-crc64ecma is not the CRC of what was put
     still_there,     ///< the object can be read after its deletion was confirmed
+    other_endpoint,  ///< our fault: it was made where this probe no longer looks
     no_ledger,       ///< our fault: nothing may be made that is not written down
     clock_unsafe,    ///< our fault: our own clock cannot be right
 };

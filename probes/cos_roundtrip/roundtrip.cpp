@@ -362,7 +362,7 @@ asio::awaitable<error_code> remove_litter(const Config& config, ProbeRun& run, c
     if (space == std::string::npos) co_return error_code{};
     const std::string key = litter.item.substr(space + 1);
     // The endpoint may have been configured anew since; then these are not its keys.
-    if (litter.item != item_of(config.endpoint, key)) co_return CosError::refused;
+    if (litter.item != item_of(config.endpoint, key)) co_return CosError::other_endpoint;
     Client client(co_await asio::this_coro::executor, config.endpoint, config.credentials,
                   config.signature_lifetime, run);
     Call erase{.method = "DELETE", .key = key};

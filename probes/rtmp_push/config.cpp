@@ -39,6 +39,12 @@ std::optional<asio::ip::address> read_address(config::Reader& in) {
     return std::nullopt;
 }
 
+/// A transcoded rendition goes by the stream's name with a template behind it (document 267/38393).
+void warn_of_other_stream(config::Reader& in, const std::string& pushed, const std::string& played) {
+    if (pushed.empty() || played.empty() || played == pushed || played.starts_with(pushed + "_")) return;
+    in.warning("url", "plays stream '" + played + "', while '" + pushed + "' is pushed");
+}
+
 Playback read_playback(config::Reader& in) {
     Playback playback;
     std::string url;
@@ -55,6 +61,8 @@ Playback read_playback(config::Reader& in) {
         }
     }
     in.secret("key", playback.key);
+    const auto check = protocol::check_play_url(playback.url, {}, {}, {});
+    playback.issued = check.has_tx_secret || check.has_tx_time;
     in.secret("backup_key", playback.backup_key);
     if (playback.key.empty() && in.has("backup_key") && !in.has("key"))
         in.mistake("backup_key", "needs key: it is tried only when the main key is refused");
@@ -110,6 +118,8 @@ Config read(config::Reader& in) {
             break;
         }
         config.playback.push_back(read_playback(table));
+        if (const auto& played = config.playback.back().url; protocol_of(played))
+            warn_of_other_stream(table, config.url.stream_name, played.stream_name);
     }
     return config;
 }

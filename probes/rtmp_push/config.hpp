@@ -17,6 +17,7 @@ namespace livecanary::rtmp_push {
 struct Playback {
     protocol::PlayUrl url{};      ///< as written; `{location}` in the stream name is filled in at each run
     config::Secret key{};         ///< of the play domain; empty: the URL goes out as written
+    bool issued = false;          ///< the URL brings its own txSecret or txTime: it is tested as it is
     config::Secret backup_key{};  ///< for the control; may be empty
     protocol::TxSigning signing{};
     Viewing viewing{};  ///< everything but the URL
@@ -38,6 +39,11 @@ Config read(config::Reader& in);
 /// The URL of a run: with its location, and signed with `key` until `expiry` unless `key` is empty.
 protocol::PushUrl url_of_run(const Config& config, const std::string& location, const config::Secret& key,
                              WallTime expiry);
+
+/// With which key the URL of a run is signed; empty if it goes out as written.
+inline config::Secret key_of_run(const Playback& playback) {
+    return playback.issued ? config::Secret{} : playback.key;
+}
 
 /// What a viewer of a run asks for: with the run's location, and signed with `key` until `expiry` unless
 /// `key` is empty.

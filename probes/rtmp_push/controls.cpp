@@ -330,6 +330,9 @@ void add_attempts(const Playback& playback, std::size_t index, const Viewing& co
         return;
     }
     if (!may_be_refusal(code)) return;
+    if (playback.issued && !playback.key.empty())
+        add(play_own_key, "our own signature instead of the issued one",
+            viewing_of_run(playback, location, playback.key, fresh));
     if (!playback.backup_key.empty())
         add(play_backup_key, "signed with the backup key",
             viewing_of_run(playback, location, playback.backup_key, fresh));
@@ -354,7 +357,7 @@ asio::awaitable<void> Experiment::of_playback() {
     std::vector<Attempt> attempts;
     for (std::size_t i = 0; i < config_.playback.size(); ++i) {
         const Playback& playback = config_.playback[i];
-        Viewing configured = viewing_of_run(playback, run_.env().location, playback.key, fresh_);
+        Viewing configured = viewing_of_run(playback, run_.env().location, key_of_run(playback), fresh_);
         // One address, so that one thing at a time is changed.
         configured.every_address = false;
         attempts.push_back({{}, {}, i});

@@ -25,6 +25,8 @@ inline constexpr std::string_view other_scheme = "other_scheme";    ///< TLS ins
 inline constexpr std::string_view other_domain =
     "other_domain";  ///< the vendor's shared push domain resolves
 // Of playing: all in one more push of the same stream, beside the viewer that failed.
+inline constexpr std::string_view play_own_key =
+    "play_own_key";  ///< our own signature instead of the issued one
 inline constexpr std::string_view play_backup_key = "play_backup_key";      ///< signed with the backup key
 inline constexpr std::string_view play_wrong_secret = "play_wrong_secret";  ///< one digit changed
 inline constexpr std::string_view play_unsigned = "play_unsigned";          ///< without txSecret and txTime

@@ -348,6 +348,13 @@ Diagnosis of_drop(const RunResult& run, const Facts& facts) {
 /// The stream is pushed, and the play domain says no.
 Diagnosis of_play_refusal(const RunResult& run, const Facts& facts) {
     const std::string said(run.got("not_played"));
+    // The issued URL is refused and our own signature for the same stream is not: what is wrong is in the
+    // URL.
+    if (facts.accepted(play_own_key))
+        return one_of(
+            CauseClass::play_refused,
+            {{Cause::play_auth_key_mismatch, "only the issued signature is refused: wrong key, or expired"}},
+            said + "; signed with our own key it plays", {"play_domain_mismatch: the stream is there"});
     // The other key of the domain plays, so ours is not its main key (catalogue: "compare signed, unsigned
     // and wrongly signed requests").
     if (facts.accepted(play_backup_key))
@@ -468,6 +475,13 @@ Diagnosis of_playback(const RunResult& run, const Facts& facts) {
         case Reason::closed:
         case Reason::reset:
         case Reason::rejected:
+            // Before it was told which stream, or with which signature.
+            if (run.got("not_played").find("; at connect") != std::string_view::npos)
+                return one_of(
+                    CauseClass::play_no_stream,
+                    {{Cause::play_domain_mismatch,
+                      "the server ends it at connect: it does not know the application or the domain"}},
+                    std::string(run.got("not_played")));
             // nginx-rtmp hangs up on whom it does not let play, without a word.
             return facts.played(play_wrong_secret) || hung_up_at_play(run)
                        ? of_play_refusal(run, facts)

@@ -20,8 +20,8 @@ asio::awaitable<RunResult> probe(std::shared_ptr<const Config> config, ProbeRun&
     plan.url = url_of_run(*config, run.env().location, signs ? config->push_key : config::Secret{},
                           now + config->tx_time_lifetime);
     for (const Playback& playback : config->playback)
-        plan.viewings.push_back(
-            viewing_of_run(playback, run.env().location, playback.key, now + config->tx_time_lifetime));
+        plan.viewings.push_back(viewing_of_run(playback, run.env().location, key_of_run(playback),
+                                               now + config->tx_time_lifetime));
     if (signs && now < earliest) {
         run.inconclusive("our own clock says a time before this program was written");
         co_return run.fail(PushError::unsafe_clock);

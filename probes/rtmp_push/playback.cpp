@@ -263,6 +263,7 @@ asio::awaitable<error_code> Audience::Viewer::play() {
 
 error_code Audience::Viewer::on_event(rtmp::PlaySession& session, const rtmp::PlayEvent& event) {
     if (std::holds_alternative<rtmp::HandshakeDone>(event)) {
+        viewed_.greeted = true;
         session.connect();
     } else if (std::holds_alternative<rtmp::Connected>(event)) {
         session.create_stream();

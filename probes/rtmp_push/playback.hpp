@@ -62,6 +62,7 @@ struct Viewed {
     std::string address{};   ///< address:port it played from; empty if it never came that far
     error_code code{};       ///< empty: the stream was played
     std::string said{};      ///< the server's own words: a status
+    bool greeted = false;    ///< RTMP: the handshake was done
     bool asked = false;      ///< the stream was asked for
     bool cut_short = false;  ///< the run had less time than Viewing::wait
     Received received{};

@@ -1,6 +1,7 @@
 #include "probes/rtmp_push/reception.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "probes/protocol/stamp.hpp"
 #include "probes/protocol/test_stream.hpp"
@@ -75,6 +76,17 @@ void Reception::bytes(Clock::time_point at) {
     if (!received_.first_byte) received_.first_byte = at - asked_;
 }
 
+bool Reception::ours(const protocol::AccessUnit& picture) {
+    const auto stamp =
+        picture.idr && picture.user_data ? protocol::read_stamp(*picture.user_data) : std::nullopt;
+    if (!stamp) return !foreign_;
+    const bool was_foreign = std::exchange(foreign_, stamp->run != log_->run());
+    if (foreign_) ++received_.foreign_stamps;
+    // What came before was cached of an earlier push, on a timeline of its own.
+    if (was_foreign && !foreign_) video_track_ = audio_track_ = {};
+    return !foreign_;
+}
+
 void Reception::media(Clock::time_point at) {
     if (!received_.first_media)
         received_.first_media = at - asked_;
@@ -106,9 +118,7 @@ void Reception::keyframe(std::optional<milliseconds> presentation, const std::ve
         sent && *sent >= asked_ && *sent <= at && by_time_.size() < most_latencies)
         by_time_.push_back(at - *sent);
     const auto stamp = user_data != nullptr ? protocol::read_stamp(*user_data) : std::nullopt;
-    if (stamp && stamp->run != log_->run()) {
-        ++received_.foreign_stamps;
-    } else if (stamp) {
+    if (stamp) {
         ++received_.own_stamps;
         const Clock::time_point sent{std::chrono::duration_cast<Clock::duration>(stamp->sent)};
         if (sent >= asked_ && sent <= at && received_.latencies.size() < most_latencies) {
@@ -172,9 +182,10 @@ void Reception::video_tag(const protocol::FlvTag& tag, Clock::time_point at) {
     } else if (body[1] == nal_units) {
         const auto units = protocol::split_avcc(payload, length_size_);
         if (!units) return;
+        const auto whole = protocol::summarize(*units, protocol::stamp_uuid);
+        if (!ours(whole)) return;
         step(video_track_, time);
-        picture(protocol::summarize(*units, protocol::stamp_uuid),
-                time + milliseconds(composition_time(body)), at);
+        picture(whole, time + milliseconds(composition_time(body)), at);
     }
 }
 
@@ -188,7 +199,7 @@ void Reception::tag(const protocol::FlvTag& tag, Clock::time_point at) {
     received_.audio = true;
     const bool aac = tag.body[0] >> 4 == aac_format;
     if (!aac || (tag.body.size() > 1 && tag.body[1] == sequence_header)) received_.audio_header = true;
-    if (!aac || (tag.body.size() > 1 && tag.body[1] != sequence_header))
+    if (!foreign_ && (!aac || (tag.body.size() > 1 && tag.body[1] != sequence_header)))
         step(audio_track_, milliseconds(tag.timestamp));
 }
 
@@ -203,8 +214,11 @@ void Reception::unit(const protocol::TsUnit& unit, Clock::time_point at) {
         return;
     }
     received_.video = true;
-    if (unit.pts) step(video_track_, unit.dts ? of_ticks(*unit.dts) : *presentation);
+    const auto stepped = [&] {
+        if (unit.pts) step(video_track_, unit.dts ? of_ticks(*unit.dts) : *presentation);
+    };
     if (unit.type != Type::h264) {
+        stepped();
         received_.other_codec = true;
         ++received_.frames;
         if (!unit.random_access) return;
@@ -213,7 +227,10 @@ void Reception::unit(const protocol::TsUnit& unit, Clock::time_point at) {
         return;
     }
     const auto units = protocol::split_annex_b(unit.data);
-    picture(protocol::summarize(units, protocol::stamp_uuid), presentation, at);
+    const auto whole = protocol::summarize(units, protocol::stamp_uuid);
+    if (!ours(whole)) return;
+    stepped();
+    picture(whole, presentation, at);
 }
 
 }  // namespace livecanary::rtmp_push

@@ -85,6 +85,8 @@ private:
     struct Track {
         std::optional<std::chrono::milliseconds> first{}, last{};
     };
+    /// Notes whose pictures come from now on, if the picture says so. False while they are another push's.
+    bool ours(const protocol::AccessUnit& picture);
     void media(Clock::time_point at);
     void step(Track& track, std::chrono::milliseconds time);
     void picture(const protocol::AccessUnit& picture, std::optional<std::chrono::milliseconds> presentation,
@@ -99,6 +101,7 @@ private:
     Received received_;
     unsigned length_size_ = 4;  // bytes before each NAL unit of an FLV tag
     Track video_track_, audio_track_;
+    bool foreign_ = false;                  // since the last keyframe with a stamp
     std::vector<Clock::duration> by_time_;  // latencies by presentation time, in case no stamp comes
 };
 

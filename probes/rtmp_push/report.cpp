@@ -149,8 +149,10 @@ std::string fingerprint(const Viewed& viewed) {
 std::string describe(const Viewed& viewed) {
     std::string text = std::string(to_string(viewed.protocol)) + " " + viewed.host;
     if (!viewed.address.empty()) text += " at " + viewed.address;
-    text += viewed.code ? ": " + viewed.code.message() : ": played";
+    const bool hung_up = viewed.code == asio::error::eof;
+    text += hung_up ? ": the server hung up" : viewed.code ? ": " + viewed.code.message() : ": played";
     if (viewed.code && !viewed.said.empty()) text += " (" + viewed.said + ")";
+    if (viewed.code && viewed.greeted && !viewed.asked) text += "; at connect, before a stream was asked for";
     if (viewed.code && viewed.asked && !viewed.received.first_byte) text += "; no answer to the request";
     return text + received_text(viewed);
 }
@@ -188,6 +190,7 @@ void report(const std::vector<Viewing>& viewings, const std::vector<Viewed>& vie
     report_addresses(viewings, viewed, run);
     run.headline(std::move(headline));
     if (worst == nullptr) return;
+    if (worst->cut_short) run.saw("playback_cut_short", "the run's timeout left less than `wait`");
     // A wait that the run had no time for says nothing about a stream that is slow to appear.
     if (!worst->cut_short)
         run.saw("playback_wait", std::to_string(viewings[worst->viewing].wait.count()) + " ms");

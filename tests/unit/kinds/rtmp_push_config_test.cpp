@@ -336,9 +336,33 @@ TEST(RtmpPushPlaybackConfig, AtMostEight) {
                   8U);
 }
 
+/// Of whatever stream: that it may be another than the pushed one is only a warning.
 Playback first_playback(const std::string& url) {
-    return read_all(push_line + "playback = [{ url = '" + url + "', key = { env = 'PLAY' } }]")
-        .playback.front();
+    TomlText text(push_line + "playback = [{ url = '" + url + "', key = { env = 'PLAY' } }]", world);
+    const Config config = read(text.reader());
+    for (const auto& mistake : text.mistakes())
+        EXPECT_NE(mistake.find("warning: probe.playback.url: plays stream"), std::string::npos) << mistake;
+    return config.playback.front();
+}
+
+TEST(RtmpPushPlaybackConfig, WarnsOfAStreamThatIsNotPushed) {
+    for (const char* name : {"canary", "canary_720p"})
+        read_all(push_line + "playback = [{ url = 'http://play.example.com/live/" + name + ".flv' }]");
+    read_all(push_line + "playback = [{ url = 'http://play.example.com/live/canary2.flv' }]",
+             {"t.toml:2:21: warning: probe.playback.url: plays stream 'canary2', while 'canary' is pushed"});
+}
+
+TEST(RtmpPushPlaybackConfig, AnIssuedUrlGoesOutAsItIs) {
+    for (const char* query : {"txSecret=0123&txTime=1", "txTime=1", "txSecret=0123"}) {
+        const Playback playback =
+            first_playback("http://play.example.com/live/canary.flv?" + std::string(query));
+        EXPECT_TRUE(playback.issued) << query;
+        EXPECT_TRUE(key_of_run(playback).empty()) << query;
+        EXPECT_EQ(viewing_of_run(playback, "here", key_of_run(playback), WallTime{}).url.query, query);
+    }
+    const Playback own = first_playback("http://play.example.com/live/canary.flv?bizid=1");
+    EXPECT_FALSE(own.issued);
+    EXPECT_EQ(key_of_run(own).reveal(), "play-key");
 }
 
 TEST(RtmpPushPlaybackConfig, ViewingHasItsPlaceAndEverythingThatWasSet) {
@@ -347,7 +371,9 @@ url = 'https://play.example.com/live/a_{location}_{location}.flv?x={location}'
 every_address = true
 ca_file = 'ca.pem'
 wait = '3s'
-)");
+)",
+                                   {"t.toml:3:7: warning: probe.playback.url: plays stream "
+                                    "'a_{location}_{location}', while 'canary' is pushed"});
     const Viewing viewing = viewing_of_run(config.playback.front(), "sh{location}", {}, WallTime{});
     EXPECT_EQ(viewing.url.to_string(),
               "https://play.example.com/live/a_sh{location}_sh{location}.flv?x={location}")

@@ -299,13 +299,13 @@ const RtmpPeerCase rtmp_peers[] = {
     {"finishes_at_accept", {.on_accept = Then::finish}, {"closed", ""}},
     {"silent_at_accept", {.on_accept = Then::stay_silent}, {"timeout", "play_unreachable"}},
     {"speaks_http", {.greeting = "HTTP/1.1 400 Bad Request\r\n\r\n"}, {"mismatch", ""}},
-    {"finishes_at_connect", {.on_connect = always(Then::finish)}, {"closed", ""}},
+    {"finishes_at_connect", {.on_connect = always(Then::finish)}, {"closed", "play_no_stream"}},
     {"rejects_connect",
      {.on_connect =
           [](const RtmpHeard& heard) {
               return RtmpAnswer{.messages = {rtmp_says::error(heard, "NetConnection.Connect.Rejected")}};
           }},
-     {"rejected", ""}},
+     {"rejected", "play_no_stream"}},
     {"silent_at_create_stream",
      {.on_create_stream = always(Then::stay_silent)},
      {"timeout", "play_unreachable"}},

@@ -389,7 +389,9 @@ TEST(RtmpPushReport, WaitThatWasCutShortIsNoEvidence) {
     viewed.cut_short = true;
     const RunResult run = reported({{}}, {viewed});
     EXPECT_EQ(run.code, PlayError::not_found);
-    EXPECT_EQ(evidence_of(run), (Evidences{{"not_played", describe(viewed)}}));
+    EXPECT_EQ(evidence_of(run),
+              (Evidences{{"not_played", describe(viewed)},
+                         {"playback_cut_short", "the run's timeout left less than `wait`"}}));
     // That of another viewer is no matter.
     const RunResult other = reported({{}, {}}, {failed(PlayError::not_found), of(1, viewed)});
     EXPECT_EQ(other.got("playback_wait"), "10000 ms");
