@@ -232,7 +232,7 @@ TEST_F(PlayMatrix, UnknownDomain) {
     expect("nginx", "unknown play domain, HLS", probe(config("x", {right(hls("x"))}, short_wait)), "failed",
            "playback", "not_found", "play_no_stream");
     expect("nginx-rtmp", "unknown play domain, RTMP", probe(config("x", {right(rtmp("x"))}, short_wait)),
-           "failed", "playback", "closed", "play_refused", "play_auth_key_mismatch");
+           "failed", "playback", "closed", "play_no_stream", "play_domain_mismatch");
 }
 
 /// A second play domain, of which all three protocols are there and which is not that of this push. Its RTMP
