@@ -41,8 +41,8 @@ protected:
         StateOptions options;
         options.directory = folder.path();
         options.owner = owner;
+        asio::io_context io;  // outlives the store, whose thread may still be about to leave it
         StateStore store(std::move(options));
-        asio::io_context io;
         Litter litter{probe, "cos", item, std::chrono::system_clock::now() - ago - 300ms};
         const auto code = livecanary::test::await(io, store.record(std::move(litter)));
         EXPECT_FALSE(code);

@@ -1,6 +1,7 @@
 #include "daemon/sweep.hpp"
 
 #include <gtest/gtest.h>
+#include <atomic>
 
 #include <deque>
 #include <map>
@@ -54,7 +55,7 @@ protected:
         shared.anchors = std::make_shared<Anchors>(std::vector<std::string>{});
         shared.seed = [this] { return ++seeds; };
         shared.location = "shanghai-1";
-        shared.wall = [this] { return wall; };
+        shared.wall = [this] { return wall.load(); };
         open();
     }
     ~SweepTest() override { stop(); }
@@ -63,9 +64,9 @@ protected:
     void left_behind(const std::string& probe, const Items& items) {
         StateStore before(options("died"));
         for (const auto& item : items) {
-            const auto code = livecanary::test::await(io, before.record({probe, "cos", item, wall}));
+            const auto code = livecanary::test::await(io, before.record({probe, "cos", item, wall.load()}));
             EXPECT_FALSE(code);
-            wall += 1ms;
+            wall = wall.load() + 1ms;
         }
     }
     void configure(const std::string& name, Removal removal) {
@@ -125,7 +126,7 @@ protected:
         with.directory = folder.path();
         with.owner = owner;
         with.look = [](std::string_view) { return OwnerState::gone; };
-        with.wall = [this] { return wall; };
+        with.wall = [this] { return wall.load(); };
         return with;
     }
     void open() {
@@ -135,7 +136,8 @@ protected:
 
     StateFolder folder{};
     asio::io_context io{};
-    WallTime wall{std::chrono::seconds(1'800'000'000)};
+    std::atomic<WallTime> wall{
+        WallTime(std::chrono::seconds(1'800'000'000))};  // the store's thread reads it too
     std::uint64_t seeds = 0;
     Shared shared{};
     std::optional<StateStore> store{};
@@ -231,9 +233,9 @@ TEST_F(SweepTest, ABugInOneRemovalEndsNothing) {
 
 TEST_F(SweepTest, NothingThatARunHasUnderWayIsTouched) {
     configure("p", gone);
-    const Litter litter{"p", "cos", "a", wall};
+    const Litter litter{"p", "cos", "a", wall.load()};
     EXPECT_FALSE(livecanary::test::await(io, store->record(litter)));
-    wall += 100h;
+    wall = wall.load() + 100h;
     sweep();
     EXPECT_EQ(asked, Items{});
     store->run_ended("p");
@@ -244,7 +246,7 @@ TEST_F(SweepTest, NothingThatARunHasUnderWayIsTouched) {
 TEST_F(SweepTest, WhatARunTakesUpMeanwhileIsPassedOver) {
     left_behind("p", {"a", "b"});
     // While the first is being removed, a run records the second.
-    const Litter second{"p", "cos", "b", wall};
+    const Litter second{"p", "cos", "b", wall.load()};
     std::unique_ptr<livecanary::test::Task<error_code>> recorded;
     Gate gate(io);
     configure("p", [&](ProbeRun&, const Litter&) {
