@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <atomic>
 
 #include <csignal>
 #include <cstdlib>
@@ -46,8 +47,8 @@ protected:
             const auto at = processes.find(name);
             return at != processes.end() ? at->second : OwnerState::gone;
         };
-        options.now = [this] { return Clock::time_point(1h) + shift; };
-        options.wall = [this] { return wall; };
+        options.now = [this] { return Clock::time_point(1h) + shift.load(); };
+        options.wall = [this] { return wall.load(); };
         // Called on a store's thread, and read when that has nothing to do.
         options.say = [this](log::Level level, std::string_view message, const log::Fields& fields) {
             said.push_back(log::line(log::Format::logfmt, level, message, fields));
@@ -65,7 +66,7 @@ protected:
         return livecanary::test::await(io, std::move(work));
     }
     error_code record(StateStore& store, const std::string& item, const std::string& probe = "p") {
-        return await(store.record({probe, "cos", item, wall}));
+        return await(store.record({probe, "cos", item, wall.load()}));
     }
     error_code strike(StateStore& store, const std::string& item, const std::string& probe = "p") {
         return await(store.strike({probe, "cos", item, {}}));
@@ -84,7 +85,7 @@ protected:
     std::uint64_t failures(const StateStore& store) { return store.figures().write_failures; }
     /// What the file holds, as SQLite says.
     std::string in_file() { return Shell(folder.file()).run("SELECT group_concat(item) FROM litter"); }
-    void settle() { wall += settling; }
+    void settle() { wall = wall.load() + settling; }
 
     asio::io_context io{};
     std::optional<StateFolder> own_folder{};
@@ -93,14 +94,15 @@ protected:
         return own_folder.emplace().path();
     }()};
     std::map<std::string, OwnerState, std::less<>> processes{};
-    Clock::duration shift{};
-    WallTime wall{std::chrono::milliseconds(1'800'000'000'123)};
+    // The store's thread reads both too.
+    std::atomic<Clock::duration> shift{Clock::duration{}};
+    std::atomic<WallTime> wall{WallTime(std::chrono::milliseconds(1'800'000'000'123))};
     std::vector<std::string> said{};
 };
 
 TEST_F(Store, KnowsAgainWhatItRecorded) {
     const Litter litter{"cover-bucket", "cos", "cover-1.cos.example.com/livecanary/a b/\xE4\xB8\x8A'\"%",
-                        wall};
+                        wall.load()};
     {
         const auto store = open();
         EXPECT_FALSE(await(store->record(litter)));
@@ -133,7 +135,7 @@ TEST_F(Store, ProbeAndStoreAndItemNameAnEntry) {
     const auto store = open();
     for (const auto& [probe, place, item] :
          {std::tuple("p", "cos", "x"), {"q", "cos", "x"}, {"p", "sql", "x"}, {"p", "cos", "y"}})
-        EXPECT_FALSE(await(store->record({probe, place, item, wall})));
+        EXPECT_FALSE(await(store->record({probe, place, item, wall.load()})));
     EXPECT_FALSE(await(store->strike({"p", "cos", "x", {}})));
     Items left;
     for (const auto& held : await(open("later")->all())) left.push_back(text_of(held.litter));
@@ -143,8 +145,8 @@ TEST_F(Store, ProbeAndStoreAndItemNameAnEntry) {
 TEST_F(Store, ASecondRecordKeepsTheTimeOfTheFirst) {
     const auto store = open();
     EXPECT_FALSE(record(*store, "a"));
-    const auto first = wall;
-    wall += 1h;
+    const auto first = wall.load();
+    wall = wall.load() + 1h;
     EXPECT_FALSE(record(*store, "a"));
     EXPECT_EQ(await(store->all())[0].litter.made, first);
     EXPECT_EQ(await(open("later")->all())[0].litter.made, first);
@@ -158,7 +160,7 @@ TEST_F(Store, WhatIsLeftOverIsWhatNoLivingProcessHas) {
     EXPECT_EQ(leftovers(*store), Items{"of died"});
     for (const auto& held : await(store->all()))
         EXPECT_EQ(held.hands, held.owner == "died" ? Hands::nobody : Hands::theirs) << held.owner;
-    wall += hidden_patience;
+    wall = wall.load() + hidden_patience;
     EXPECT_EQ(leftovers(*store), (Items{"of died", "of hides"})) << "no run takes that long";
     processes.clear();
     EXPECT_EQ(leftovers(*store), (Items{"of died", "of hides", "of lives"}));
@@ -168,7 +170,7 @@ TEST_F(Store, WhatARunHasUnderWayIsNotLeftOverHoweverLongItTakes) {
     const auto store = open();
     EXPECT_FALSE(record(*store, "a"));
     EXPECT_FALSE(record(*store, "b", "q"));
-    wall += 1000h;
+    wall = wall.load() + 1000h;
     EXPECT_EQ(leftovers(*store), Items{});
     store->run_ended("q");
     EXPECT_EQ(leftovers(*store), Items{"b"});
@@ -200,7 +202,7 @@ TEST_F(Store, TheOldestIsTheFirst) {
     const auto store = open("died");
     for (const std::string item : {"c", "a", "b"}) {
         EXPECT_FALSE(record(*store, item));
-        wall += 1ms;
+        wall = wall.load() + 1ms;
     }
     EXPECT_EQ(leftovers(*open()), (Items{"c", "a", "b"}));
 }
@@ -237,19 +239,19 @@ TEST_F(Store, FiguresAreThereFromTheStart) {
         const auto store = open("died");
         EXPECT_TRUE(store->figures().litter.empty());
         EXPECT_FALSE(record(*store, "a"));
-        wall += 1h;
+        wall = wall.load() + 1h;
         EXPECT_FALSE(record(*store, "b"));
-        EXPECT_FALSE(await(store->record({"p", "sql", "c", wall})));
+        EXPECT_FALSE(await(store->record({"p", "sql", "c", wall.load()})));
     }
     const auto store = open();
     auto litter = store->figures().litter;
     ASSERT_EQ(litter.size(), 2U);
     EXPECT_EQ(litter["cos"].items, 2U);
-    EXPECT_EQ(litter["cos"].oldest, wall - 1h);
+    EXPECT_EQ(litter["cos"].oldest, wall.load() - 1h);
     EXPECT_EQ(litter["sql"].items, 1U);
-    EXPECT_EQ(litter["sql"].oldest, wall);
+    EXPECT_EQ(litter["sql"].oldest, wall.load());
     EXPECT_FALSE(strike(*store, "a"));
-    EXPECT_EQ(store->figures().litter["cos"].oldest, wall);
+    EXPECT_EQ(store->figures().litter["cos"].oldest, wall.load());
     EXPECT_FALSE(strike(*store, "b"));
     ASSERT_EQ(store->figures().litter.count("cos"), 1U) << "0 is known, so it is said";
     EXPECT_EQ(store->figures().litter["cos"].items, 0U);
@@ -262,8 +264,8 @@ TEST_F(Store, TwoProcessesShareOneFile) {
     std::vector<std::unique_ptr<Task<error_code>>> tasks;
     for (int i = 0; i < 40; ++i) {
         auto& store = i % 2 == 0 ? *one : *two;
-        tasks.push_back(
-            std::make_unique<Task<error_code>>(io, store.record({"p", "cos", std::to_string(i), wall})));
+        tasks.push_back(std::make_unique<Task<error_code>>(
+            io, store.record({"p", "cos", std::to_string(i), wall.load()})));
     }
     for (auto& task : tasks) EXPECT_FALSE(task->wait());
     EXPECT_EQ(all(*one).size(), 40U);
@@ -444,7 +446,7 @@ TEST_F(Store, ADiskThatComesBackGetsAllThatWaited) {
     std::filesystem::create_directory(folder.path() / "mount");
     EXPECT_FALSE(record(*store, "c"));
     EXPECT_NE(trouble(*store), "") << "not tried at each record";
-    shift += 1min;
+    shift = shift.load() + 1min;
     EXPECT_FALSE(record(*store, "d"));
     EXPECT_EQ(trouble(*store), "");
     EXPECT_EQ(Shell(elsewhere.directory + "/state.sqlite").run("SELECT group_concat(item) FROM litter"),
@@ -505,7 +507,7 @@ TEST_F(Store, AFileLostWhileItCouldNotBeWrittenIsWrittenAnew) {
     EXPECT_FALSE(record(*store, "b"));
     EXPECT_NE(trouble(*store), "");
     std::filesystem::remove(folder.file());
-    shift += 1min;
+    shift = shift.load() + 1min;
     EXPECT_FALSE(record(*store, "c"));
     EXPECT_EQ(trouble(*store), "");
     EXPECT_EQ(in_file(), "a,b,c");
@@ -521,7 +523,7 @@ TEST_F(Store, AFullDiskAtTheStartIsNoCrash) {
     EXPECT_NE(trouble(*store), "");
     EXPECT_EQ(all(*store), Items{"a"});
     EXPECT_EQ(folder.set_aside(), Items{}) << "a full disk is no corrupt file";
-    shift += 1min;
+    shift = shift.load() + 1min;
     EXPECT_FALSE(record(*store, "b"));
     EXPECT_EQ(in_file(), "a,b");
 }
@@ -578,7 +580,7 @@ TEST_F(Store, ACutRunsRecordIsWhole) {
     const auto store = open(slow);
     // The store is busy with one thing while a run that waits for the next is cut.
     Task<std::vector<Litter>> before(io, store->leftovers());
-    Task<error_code> task(io, store->record({"p", "cos", "b", wall}));
+    Task<error_code> task(io, store->record({"p", "cos", "b", wall.load()}));
     io.restart();
     io.poll();
     task.cut();
@@ -592,7 +594,7 @@ TEST_F(Store, ACutRunsRecordIsWhole) {
 TEST_F(Store, WhatWasAskedForIsDoneBeforeItGoes) {
     auto store = open("died");
     store->run_ended("p");
-    Task<error_code> task(io, store->record({"p", "cos", "a", wall}));
+    Task<error_code> task(io, store->record({"p", "cos", "a", wall.load()}));
     io.restart();
     io.run_one();
     store.reset();
