@@ -10,6 +10,7 @@
 #include "probes/net/resolver.hpp"
 #include "probes/protocol/cos_error.hpp"
 #include "probes/protocol/cos_sign.hpp"
+#include "probes/protocol/printable.hpp"
 
 namespace livecanary::cos_roundtrip {
 
@@ -157,8 +158,8 @@ asio::awaitable<error_code> Client::exchange(const Call& call, Answer& answer, C
     if (!head_read) co_return head_read.error();
     answer.head = *std::move(head_read);
     answer.status = answer.head.status;
-    answer.request_id = answer.head.header("x-cos-request-id");
-    answer.trace_id = answer.head.header("x-cos-trace-id");
+    answer.request_id = protocol::printable(answer.head.header("x-cos-request-id"));
+    answer.trace_id = protocol::printable(answer.head.header("x-cos-trace-id"));
     // Date has whole seconds: half a second of it is nobody's fault. It says when the answer began, which may
     // be long after a large object began to be sent.
     if (const auto date = read_date(answer.head.header("date")))
@@ -166,8 +167,8 @@ asio::awaitable<error_code> Client::exchange(const Call& call, Answer& answer, C
     const error_code code = co_await read_body(call, answer, deadline);
     answer.took = exchange_->last_read_at() - began;
     if (const auto said = protocol::parse_cos_error(answer.body)) {
-        answer.cos_code = said->code;
-        answer.message = said->message;
+        answer.cos_code = protocol::printable(said->code);
+        answer.message = protocol::printable(said->message);
     }
     co_return code;
 }

@@ -47,7 +47,7 @@ struct Call {
     bool wrong_signature = false;  ///< for a control: one digit of it changed
 };
 
-/// What came of a call.
+/// What came of a call. Texts of the server are fit for a log, but for those of `head` and `body`.
 struct Answer {
     unsigned status = 0;
     net::HttpHead head{};

@@ -7,6 +7,8 @@
 
 #include <boost/asio/this_coro.hpp>
 
+#include "probes/protocol/cos_buckets.hpp"
+
 namespace livecanary::cos_roundtrip {
 namespace {
 
@@ -124,34 +126,18 @@ asio::awaitable<void> Experiment::of_regions() {
          .shows = "the bucket is in none of the " + std::to_string(regions.size()) + " usual regions"});
 }
 
-/// The text between the first `<name>` and `</name>` from `from` on, and where it ends.
-std::pair<std::string_view, std::size_t> element(std::string_view xml, std::string_view name,
-                                                 std::size_t from) {
-    const std::string open = "<" + std::string(name) + ">", close = "</" + std::string(name) + ">";
-    const auto begin = xml.find(open, from);
-    if (begin == std::string_view::npos) return {{}, std::string_view::npos};
-    const auto end = xml.find(close, begin);
-    if (end == std::string_view::npos) return {{}, std::string_view::npos};
-    return {xml.substr(begin + open.size(), end - begin - open.size()), end};
-}
-
-/// What a list of buckets (GET Service) says of ours.
-std::string_view read_list(std::string_view xml, const Config& config) {
-    const std::string bare = config.bucket.substr(0, config.bucket.rfind('-'));
-    std::string_view says = list_says::nothing;
-    for (std::size_t at = 0;;) {
-        const auto [bucket, end] = element(xml, "Bucket", at);
-        if (end == std::string_view::npos) return says;
-        at = end;
-        const auto name = element(bucket, "Name", 0).first;
-        const auto location = element(bucket, "Location", 0).first;
-        if (name == config.bucket)
-            return location == config.region ? list_says::this_one : list_says::other_region;
-        if (name.substr(0, name.rfind('-')) == bare)
-            says = list_says::other_appid;
-        else if (says == list_says::nothing)
-            says = list_says::not_there;
+/// What the account's list of buckets says of ours; nothing if it says nothing.
+std::string_view said_of_ours(const protocol::CosBuckets& list, const Config& config) {
+    const auto bare = [](std::string_view name) { return name.substr(0, name.rfind('-')); };
+    bool same_name = false;
+    for (const auto& bucket : list.buckets) {
+        if (bucket.name == config.bucket)
+            return bucket.location == config.region ? list_says::this_one : list_says::other_region;
+        same_name = same_name || bare(bucket.name) == bare(config.bucket);
     }
+    if (same_name) return list_says::other_appid;
+    if (!list.complete) return {};
+    return list.buckets.empty() ? list_says::nothing : list_says::not_there;
 }
 
 asio::awaitable<void> Experiment::of_list() {
@@ -171,10 +157,15 @@ asio::awaitable<void> Experiment::of_list() {
     } else if (answer.status != 200) {
         // Many keys rightly may not list buckets.
         control.shows = "the key may not list the account's buckets (" + refusal(answer) + ")";
+    } else if (const auto list = protocol::parse_cos_buckets(answer.body); !list) {
+        // Of an account without buckets much is concluded, so it must have been a list that named none.
+        control.shows = "the account's list of buckets could not be read (" + list.error().message() + ")";
     } else {
-        control.outcome = ControlOutcome::passed;
-        control.fingerprint = read_list(answer.body, config_);
-        control.shows = "the account's list of buckets says: " + control.fingerprint;
+        control.fingerprint = said_of_ours(*list, config_);
+        if (!control.fingerprint.empty()) control.outcome = ControlOutcome::passed;
+        control.shows = control.fingerprint.empty()
+                            ? "the account has more buckets than one list names"
+                            : "the account's list of buckets says: " + control.fingerprint;
     }
     played_.push_back(std::move(control));
 }

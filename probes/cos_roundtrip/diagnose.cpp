@@ -7,44 +7,17 @@
 namespace livecanary::cos_roundtrip {
 namespace {
 
-/// A failed run with its controls, asked in the words of the rules below.
-class Facts {
+/// A failed round trip with its controls, asked in the words of the rules below.
+class Facts : public ControlFacts {
 public:
-    explicit Facts(const RunResult& run) : run_(run) {}
+    using ControlFacts::ControlFacts;
 
-    bool passed(std::string_view control) const { return outcome(control) == ControlOutcome::passed; }
-    bool refused(std::string_view control) const { return outcome(control) == ControlOutcome::failed; }
     /// The control was refused with this code.
     bool refused_with(std::string_view control, std::string_view code) const {
-        return refused(control) && run_.control(control)->fingerprint.ends_with(code);
+        return refused(control) && fingerprint(control).ends_with(code);
     }
-    bool list(std::string_view says) const {
-        return passed(own_buckets) && run_.control(own_buckets)->fingerprint == says;
-    }
-    std::string shows(std::string_view control) const {
-        const auto* played = run_.control(control);
-        return played != nullptr ? played->shows : std::string();
-    }
-
-private:
-    std::optional<ControlOutcome> outcome(std::string_view control) const {
-        const auto* played = run_.control(control);
-        return played != nullptr ? std::optional(played->outcome) : std::nullopt;
-    }
-    const RunResult& run_;
+    bool list(std::string_view says) const { return passed(own_buckets) && fingerprint(own_buckets) == says; }
 };
-
-Diagnosis claim(Cause cause, std::string because, std::vector<std::string> ruled_out = {}) {
-    return {.cause = cause, .because = std::move(because), .ruled_out = std::move(ruled_out)};
-}
-
-Diagnosis one_of(CauseClass cause_class, std::vector<Candidate> candidates, std::string because,
-                 std::vector<std::string> ruled_out = {}) {
-    return {.cause_class = cause_class,
-            .candidates = std::move(candidates),
-            .because = std::move(because),
-            .ruled_out = std::move(ruled_out)};
-}
 
 /// What COS said, for people: status, code, message; of the network if it did not come to say anything.
 std::string said_by(const RunResult& run) {

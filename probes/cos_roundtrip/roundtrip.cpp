@@ -11,6 +11,8 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "probes/protocol/crc64.hpp"
+#include "probes/protocol/digest.hpp"
+#include "probes/protocol/printable.hpp"
 
 namespace livecanary::cos_roundtrip {
 namespace {
@@ -42,23 +44,6 @@ private:
     std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };
 
-std::string hex(std::span<const std::uint8_t> bytes) {
-    std::string text;
-    for (const auto byte : bytes) {
-        char digits[3];
-        std::snprintf(digits, sizeof digits, "%02x", byte);
-        text += digits;
-    }
-    return text;
-}
-
-std::string base64(std::span<const std::uint8_t> bytes) {
-    std::string text(4 * ((bytes.size() + 2) / 3), '\0');
-    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(),
-                    static_cast<int>(bytes.size()));
-    return text;
-}
-
 asio::awaitable<bool> is_cut() {
     co_return (co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none;
 }
@@ -82,8 +67,8 @@ asio::awaitable<Expected> expect(std::uint64_t size, std::uint64_t seed) {
         if (co_await is_cut()) break;
     }
     const auto digest = md5.end();
-    expected.md5_hex = hex(digest);
-    expected.md5_base64 = base64(digest);
+    expected.md5_hex = protocol::lower_hex(digest);
+    expected.md5_base64 = protocol::base64(digest);
     expected.crc64 = crc.value();
     co_return expected;
 }
@@ -181,11 +166,11 @@ bool RoundTrip::matches(Phase phase, const Answer& answer, const Expected& expec
     const auto etag = answer.head.header("etag");
     const auto crc = answer.head.header("x-cos-hash-crc64ecma");
     if (!etag.empty() && etag != "\"" + expected.md5_hex + "\"" && etag != expected.md5_hex) {
-        run_.saw("etag", std::string(etag) + ", expected " + expected.md5_hex);
+        run_.saw("etag", protocol::printable(etag) + ", expected " + expected.md5_hex);
         return !fails(phase, CosError::etag_differs, answer);
     }
     if (!crc.empty() && crc != std::to_string(expected.crc64)) {
-        run_.saw("crc64", std::string(crc) + ", expected " + std::to_string(expected.crc64));
+        run_.saw("crc64", protocol::printable(crc) + ", expected " + std::to_string(expected.crc64));
         return !fails(phase, CosError::crc_differs, answer);
     }
     return true;

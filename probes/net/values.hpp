@@ -15,8 +15,9 @@ inline constexpr Value resolved_addresses{.metric = "livecanary_resolved_address
                                           .label = "family",
                                           .label_values = families};
 inline constexpr Value failing_addresses{.metric = "livecanary_failing_addresses",
-                                         .help = "Addresses of a name that failed in the last run while "
-                                                 "every address was asked.",
+                                         .help =
+                                             "Addresses of a name that failed in the last run while "
+                                             "every address was asked.",
                                          .label = "family",
                                          .label_values = families};
 

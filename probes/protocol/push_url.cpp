@@ -4,37 +4,17 @@
 #include <array>
 #include <charconv>
 #include <span>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-
 #include "probes/core/error_table.hpp"
+#include "probes/protocol/ascii.hpp"
+#include "probes/protocol/digest.hpp"
 
 namespace livecanary::protocol {
 namespace {
 
-// The character classes of the C locale, whatever the process has set.
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_hex_digit(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_control(char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
-
-std::string upper(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    return out;
-}
 
 std::uint16_t default_port(std::string_view scheme) {
     if (scheme == "rtmp") return 1935;
@@ -102,7 +82,7 @@ result<Parts> split(std::string_view url, std::span<const std::string_view> allo
     const auto colon = url.find("://");
     if (colon == url.npos || colon == 0) return UrlError::no_scheme;
     Parts parts;
-    parts.scheme = lower(url.substr(0, colon));
+    parts.scheme = ascii_lower(url.substr(0, colon));
     if (const auto ec = check_scheme(parts.scheme, allowed)) return ec;
 
     url.remove_prefix(colon + 3);
@@ -149,7 +129,7 @@ std::vector<Parameter> parameters(std::string_view query) {
 bool may_name_a_secret(std::string_view name) {
     static constexpr std::array<std::string_view, 8> signs{"secret", "sign", "key", "token",
                                                            "auth",   "pass", "pwd", "%"};
-    const std::string text = lower(name);
+    const std::string text = ascii_lower(name);
     return std::ranges::any_of(signs, [&](auto sign) { return text.find(sign) != text.npos; });
 }
 
@@ -171,54 +151,18 @@ std::string redacted_parameter(std::string_view text) {
     return std::string(text);
 }
 
-bool same(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view space = " \t\r\n";
-    const auto first = text.find_first_not_of(space);
-    if (first == text.npos) return {};
-    return text.substr(first, text.find_last_not_of(space) + 1 - first);
-}
-
-struct KeyText {
-    std::string text;
-    SecretMatch::Key key;
-    SecretMatch::StraySpace stray_space;
-};
-
-// The likelier first: the keys as we have them, then what copying a key from a web page makes of it.
-std::vector<KeyText> key_texts(std::string_view main_key, std::string_view backup_key) {
-    using Key = SecretMatch::Key;
-    using StraySpace = SecretMatch::StraySpace;
-    const std::array keys{std::pair(main_key, Key::main), std::pair(backup_key, Key::backup)};
-    std::vector<KeyText> texts;
-    for (const auto& [text, key] : keys)
-        if (!text.empty()) texts.push_back({std::string(text), key, StraySpace::none});
-    for (const auto& [text, key] : keys) {
-        const std::string bare(trimmed(text));
-        if (bare.empty()) continue;
-        if (bare != text) texts.push_back({bare, key, StraySpace::ours});
-        for (const auto* end : {" ", "\n", "\r\n", "\r", "\t"})
-            if (bare + end != text) texts.push_back({bare + end, key, StraySpace::theirs});
-        if (" " + bare != text) texts.push_back({" " + bare, key, StraySpace::theirs});
-    }
-    return texts;
-}
-
 SecretMatch match_secret(std::string_view secret, std::string_view stream_name, const std::string& time,
                          const std::vector<KeyText>& keys) {
     constexpr std::size_t sha256_digits = 64;
     const TxHash hash = secret.size() == sha256_digits ? TxHash::sha256 : TxHash::md5;
-    const std::string lower_secret = lower(secret);
+    const std::string lower_secret = ascii_lower(secret);
     std::vector<std::string> times{time};
-    for (const auto& other : {upper(time), lower(time)})
+    for (const auto& other : {ascii_upper(time), ascii_lower(time)})
         if (other != time) times.push_back(other);
     for (const auto& key : keys) {
         for (const auto& hashed_time : times) {
             const std::string digest = tx_secret(key.text, stream_name, hashed_time, hash);
-            if (!same(digest, lower_secret)) continue;
+            if (!same_digest(digest, lower_secret)) continue;
             return {.key = key.key,
                     .hash = hash,
                     .tx_time_case_changed = hashed_time != time,
@@ -371,25 +315,14 @@ std::string tx_time(std::chrono::sys_seconds expiry, HexCase hex_case) {
     std::array<char, 16> digits;
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), seconds, 16).ptr;
     const std::string_view text(digits.data(), static_cast<std::size_t>(end - digits.data()));
-    return hex_case == HexCase::upper ? upper(text) : std::string(text);
+    return hex_case == HexCase::upper ? ascii_upper(text) : std::string(text);
 }
 
 std::string tx_secret(std::string_view key, std::string_view stream_name, std::string_view tx_time,
                       TxHash hash) {
     std::string text(key);
     text.append(stream_name).append(tx_time);
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-    unsigned size = 0;
-    const EVP_MD* const kind = hash == TxHash::md5 ? EVP_md5() : EVP_sha256();
-    if (EVP_Digest(text.data(), text.size(), digest.data(), &size, kind, nullptr) != 1)
-        throw std::runtime_error("OpenSSL refused the digest of txSecret");
-    std::string hex;
-    for (const unsigned char byte : std::span(digest).first(size)) {
-        constexpr std::string_view digits = "0123456789abcdef";
-        hex += digits[byte >> 4];
-        hex += digits[byte & 15];
-    }
-    return hex;
+    return hex_digest(hash == TxHash::md5 ? Digest::md5 : Digest::sha256, text);
 }
 
 std::string sign_query(std::string_view key, std::string_view stream_name, std::chrono::sys_seconds expiry,

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "probes/core/reason.hpp"
+#include "probes/protocol/key_text.hpp"
 
 namespace livecanary::protocol {
 
@@ -112,9 +113,8 @@ PlayUrl sign_play_url(PlayUrl url, std::string_view key, std::chrono::sys_second
 
 /// With which key, and by which way of hashing, a URL's txSecret comes out.
 struct SecretMatch {
-    enum class Key { none, main, backup };
-    /// Whose copy of the key has white space around it.
-    enum class StraySpace { none, ours, theirs };
+    using Key = KeyFound;
+    using StraySpace = KeySpace;
 
     Key key = Key::none;
     TxHash hash = TxHash::md5;

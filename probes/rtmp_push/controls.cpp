@@ -9,6 +9,7 @@
 
 #include "probes/net/resolver.hpp"
 #include "probes/protocol/rtmp/handshake.hpp"
+#include "probes/rtmp_push/report.hpp"
 
 namespace livecanary::rtmp_push {
 namespace {

@@ -2,80 +2,43 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <span>
 
 #include "probes/net/tls.hpp"
 #include "probes/protocol/rtmp/error.hpp"
 #include "probes/rtmp_push/controls.hpp"
+#include "probes/rtmp_push/report.hpp"
 
 namespace livecanary::rtmp_push {
 namespace {
 
 using rtmp_error = protocol::rtmp::Error;
 
-/// A failed run with its controls, asked in the words of the rules below.
-class Facts {
+/// A failed push with its controls, asked in the words of the rules below.
+class Facts : public ControlFacts {
 public:
-    explicit Facts(const RunResult& run) : run_(run) {}
+    using ControlFacts::ControlFacts;
 
-    bool accepted(std::string_view control) const { return outcome(control) == ControlOutcome::passed; }
-    bool refused(std::string_view control) const { return outcome(control) == ControlOutcome::failed; }
-    /// The control was refused in just the way the run was.
-    bool alike(std::string_view control) const {
-        return refused(control) && run_.control(control)->fingerprint == run_.fingerprint;
-    }
-    /// The control was refused, but in another way: the server tells the two apart.
-    bool differs(std::string_view control) const {
-        return refused(control) && run_.control(control)->fingerprint != run_.fingerprint;
-    }
-    /// It was played and showed nothing.
-    bool open(std::string_view control) const { return outcome(control) == ControlOutcome::inconclusive; }
-    bool played(std::string_view control) const { return outcome(control).has_value(); }
     /// No other address of the name is known to be served, or could be: the fault is not this node's alone.
     bool every_address() const {
-        const auto count = run_.got("addresses");
+        const auto count = run().got("addresses");
         // One other address is tried, so of more than two some are never seen.
         return count.empty() || count == "1" || (count == "2" && refused(other_address));
     }
-    bool url_is(std::string_view what) const {
-        const auto* check = run_.control(static_check);
-        return check != nullptr && check->fingerprint == what;
-    }
-    std::string shows(std::string_view control) const {
-        const auto* played = run_.control(control);
-        return played != nullptr ? played->shows : std::string();
-    }
-
-private:
-    std::optional<ControlOutcome> outcome(std::string_view control) const {
-        const auto* played = run_.control(control);
-        return played != nullptr ? std::optional(played->outcome) : std::nullopt;
-    }
-    const RunResult& run_;
+    bool url_is(std::string_view what) const { return fingerprint(static_check) == what; }
 };
-
-Diagnosis claim(Cause cause, std::string because, std::vector<std::string> ruled_out = {}) {
-    return {.cause = cause, .because = std::move(because), .ruled_out = std::move(ruled_out)};
-}
-
-Diagnosis one_of(CauseClass cause_class, std::vector<Candidate> candidates, std::string because,
-                 std::vector<std::string> ruled_out = {}) {
-    return {.cause_class = cause_class,
-            .candidates = std::move(candidates),
-            .because = std::move(because),
-            .ruled_out = std::move(ruled_out)};
-}
 
 Diagnosis of_dns(const RunResult& run, const Facts& facts) {
     const std::string what = "the name of the push domain does not resolve: " + run.code.message();
     // Our name servers answer for another domain, so the fault lies with this one (catalogue: "resolve
     // another Tencent domain as control").
     // A name server that cannot say, or is silent, may be our own with a broken way to others.
-    if (run.reason() == Reason::nxdomain && facts.accepted(other_domain))
+    if (run.reason() == Reason::nxdomain && facts.passed(other_domain))
         return claim(Cause::push_domain_dns_failure, what + "; " + facts.shows(other_domain));
     return one_of(CauseClass::push_unreachable,
                   {{Cause::push_domain_dns_failure,
-                    facts.accepted(other_domain)
+                    facts.passed(other_domain)
                         ? "another name resolves here; another resolver should be asked"
                         : "no other name was seen to resolve, so our own resolver may be at fault"}},
                   what + (facts.refused(other_domain) ? "; " + facts.shows(other_domain) : ""));
@@ -88,7 +51,7 @@ Diagnosis of_tcp(const RunResult& run, const Facts& facts) {
     const std::string address(run.got("address"));
     const bool by_name = !run.got("addresses").empty();
     const bool has_cname = !run.got("cname").empty();
-    if (facts.accepted(other_address))
+    if (facts.passed(other_address))
         return claim(Cause::push_ingest_node_fault,
                      address + " fails (" + run.code.message() + "), while " + facts.shows(other_address));
     if (run.reason() == Reason::refused) {
@@ -102,7 +65,7 @@ Diagnosis of_tcp(const RunResult& run, const Facts& facts) {
         return one_of(CauseClass::push_unreachable, std::move(candidates),
                       address + " refuses the connection");
     }
-    if (run.reason() == Reason::timeout && facts.accepted(other_port) && facts.every_address())
+    if (run.reason() == Reason::timeout && facts.passed(other_port) && facts.every_address())
         return claim(Cause::push_tcp_timeout, "no answer from " + address + ", while " +
                                                   facts.shows(other_port) +
                                                   ": the port is filtered on the way");
@@ -128,9 +91,9 @@ Diagnosis of_tls(const RunResult& run, const Facts& facts) {
                         "a foreign certificate also comes from a name that points elsewhere"}},
                       because);
     }
-    if (facts.accepted(other_address))
+    if (facts.passed(other_address))
         return claim(Cause::push_ingest_node_fault, "TLS fails here, while " + facts.shows(other_address));
-    if (facts.accepted(other_scheme) && facts.every_address())
+    if (facts.passed(other_scheme) && facts.every_address())
         return claim(Cause::push_handshake_failed, "TLS fails, and " + facts.shows(other_scheme));
     return one_of(
         CauseClass::push_unreachable,
@@ -140,7 +103,7 @@ Diagnosis of_tls(const RunResult& run, const Facts& facts) {
 }
 
 Diagnosis of_handshake(const RunResult& run, const Facts& facts) {
-    if (facts.accepted(other_address))
+    if (facts.passed(other_address))
         return claim(Cause::push_ingest_node_fault,
                      "the handshake fails here, while " + facts.shows(other_address));
     // The first byte of the answer names what stands on the port.
@@ -148,7 +111,7 @@ Diagnosis of_handshake(const RunResult& run, const Facts& facts) {
                               rtmp_error::server_speaks_ssh, rtmp_error::server_speaks_rtmpe})
         if (run.code == spoken && facts.every_address())
             return claim(Cause::push_handshake_failed, run.code.message());
-    if (facts.accepted(other_scheme) && facts.every_address())
+    if (facts.passed(other_scheme) && facts.every_address())
         return claim(Cause::push_handshake_failed,
                      "plain RTMP is not answered, and " + facts.shows(other_scheme));
     std::vector<Candidate> candidates{
@@ -169,7 +132,7 @@ Diagnosis refused_class(const RunResult& run, const Facts& facts, std::string be
     std::string no_key;
     if (before_key)
         no_key = "the key travels with the stream name, which the server was not told yet";
-    else if (facts.accepted(wrong_secret))
+    else if (facts.passed(wrong_secret))
         no_key = "a wrong secret is accepted";
     else if (facts.differs(wrong_secret))
         no_key = "a wrong secret is refused in another way";
@@ -209,10 +172,10 @@ Diagnosis refused_class(const RunResult& run, const Facts& facts, std::string be
         candidates.insert(candidates.begin(), {Cause::push_wrong_bizid_or_appid, facts.shows(static_check)});
     }
     if (!domain_like && !before_key) {
-        if (facts.differs(unknown_domain) || facts.accepted(unknown_domain)) {
+        if (facts.differs(unknown_domain) || facts.passed(unknown_domain)) {
             ruled_out.push_back(
                 "push_domain_disabled_or_icp: a made-up domain is " +
-                std::string(facts.accepted(unknown_domain) ? "accepted" : "refused in another way"));
+                std::string(facts.passed(unknown_domain) ? "accepted" : "refused in another way"));
         } else {
             if (!facts.url_is(url_is::bizid_differs))
                 candidates.push_back(
@@ -271,7 +234,7 @@ Diagnosis of_refusal(const RunResult& run, const Facts& facts) {
     if (facts.url_is(url_is::bizid_differs) && facts.alike(unknown_domain) && facts.differs(wrong_secret))
         return claim(Cause::push_wrong_bizid_or_appid, said + "; " + facts.shows(static_check));
 
-    if (facts.accepted(trusted_url)) return of_issued_url(facts, said);
+    if (facts.passed(trusted_url)) return of_issued_url(facts, said);
     // What follows tells the name, the key and the application apart by changing one of them. Where the
     // issued URL failed and our own could not be tried, its signature would change as well.
     const bool own_failed = !facts.open(trusted_url);
@@ -279,7 +242,7 @@ Diagnosis of_refusal(const RunResult& run, const Facts& facts) {
 
     // The main key is refused and the backup key is not: the domain has another main key than we do.
     // A server that speaks of the name is believed: another publisher may have left for a moment.
-    if (facts.accepted(backup_key) && own_failed && knew_name && !says_bad_name(run))
+    if (facts.passed(backup_key) && own_failed && knew_name && !says_bad_name(run))
         return claim(
             Cause::push_wrong_hotlink_key,
             said +
@@ -289,12 +252,12 @@ Diagnosis of_refusal(const RunResult& run, const Facts& facts) {
 
     // On another application the same key and domain are accepted. The name was changed too, so it must not
     // be the name: either it was not known yet, or a new one does not help.
-    if (facts.accepted(live_app) && own_failed && (!knew_name || facts.refused(free_name)))
+    if (facts.passed(live_app) && own_failed && (!knew_name || facts.refused(free_name)))
         return claim(Cause::push_app_name_disabled,
                      said + "; application 'live' is accepted on the same server",
                      {"push_wrong_hotlink_key: the same key is accepted there"});
 
-    if (facts.accepted(free_name) && own_failed && knew_name) {
+    if (facts.passed(free_name) && own_failed && knew_name) {
         const std::string because = said + "; the same key with a name nobody uses is accepted";
         const std::vector<std::string> ruled_out{
             "push_wrong_hotlink_key: the key is accepted with another name"};
@@ -326,7 +289,7 @@ Diagnosis of_drop(const RunResult& run, const Facts& facts) {
         run.reason() == Reason::stalled
             ? "the push was accepted, then the server took no more"
             : "the push was accepted, then ended by the server: " + run.code.message();
-    if (facts.accepted(other_address))
+    if (facts.passed(other_address))
         return one_of(
             CauseClass::push_dropped,
             {{Cause::push_ingest_node_fault, facts.shows(other_address)},
@@ -350,14 +313,14 @@ Diagnosis of_play_refusal(const RunResult& run, const Facts& facts) {
     const std::string said(run.got("not_played"));
     // The issued URL is refused and our own signature for the same stream is not: what is wrong is in the
     // URL.
-    if (facts.accepted(play_own_key))
+    if (facts.passed(play_own_key))
         return one_of(
             CauseClass::play_refused,
             {{Cause::play_auth_key_mismatch, "only the issued signature is refused: wrong key, or expired"}},
             said + "; signed with our own key it plays", {"play_domain_mismatch: the stream is there"});
     // The other key of the domain plays, so ours is not its main key (catalogue: "compare signed, unsigned
     // and wrongly signed requests").
-    if (facts.accepted(play_backup_key))
+    if (facts.passed(play_backup_key))
         return claim(
             Cause::play_auth_key_mismatch,
             said + "; signed with the backup key it plays, so `key` is not the play domain's main key",
@@ -368,11 +331,11 @@ Diagnosis of_play_refusal(const RunResult& run, const Facts& facts) {
     if (facts.alike(play_wrong_secret) && facts.differs(play_unsigned))
         return claim(Cause::play_auth_key_mismatch,
                      said + "; refused just as a wrong txSecret is, and otherwise than without one");
-    if (facts.accepted(play_wrong_secret))
+    if (facts.passed(play_wrong_secret))
         return {.because = said + "; a wrong txSecret plays, so it was not refused for its signature",
                 .ruled_out = {"play_auth_key_mismatch: a wrong txSecret plays"}};
     std::vector<Candidate> candidates;
-    if (facts.accepted(play_unsigned))
+    if (facts.passed(play_unsigned))
         candidates.push_back(
             {Cause::play_auth_key_mismatch,
              "without a signature it plays: play authentication is off, or meant for others"});
@@ -380,12 +343,22 @@ Diagnosis of_play_refusal(const RunResult& run, const Facts& facts) {
         candidates.push_back({Cause::play_auth_key_mismatch, facts.alike(play_wrong_secret)
                                                                  ? "refused just as a wrong txSecret is"
                                                                  : "the commonest of these"});
-    if (!facts.accepted(play_unsigned)) {
+    if (!facts.passed(play_unsigned)) {
         candidates.push_back(
             {Cause::cdn_hotlink_or_ip_blocked, "this network or a missing Referer may be barred"});
         candidates.push_back({Cause::cdn_domain_offline_or_blocked, "the play domain may be stopped"});
     }
     return one_of(CauseClass::play_refused, std::move(candidates), said);
+}
+
+/// What a cloud may take to show a new stream everywhere (catalogue: "wait 10 s").
+constexpr long long long_enough = 10'000;
+
+/// The number before " ms"; 0 if there is none.
+long long milliseconds_in(std::string_view text) {
+    long long number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
 }
 
 /// The stream is pushed, and the play domain does not have it.
@@ -394,7 +367,7 @@ Diagnosis of_missing_stream(const RunResult& run, const Facts& facts) {
     const auto host = host_in(said);
     bool here = false;  // something of this host played in the run
     for (const auto& e : run.evidence) here = here || (e.what == "played" && host_in(e.got) == host);
-    const bool elsewhere = facts.accepted(play_other_domain);
+    const bool elsewhere = facts.passed(play_other_domain);
     const auto missing = [&](std::string_view control) {
         return !facts.played(control) || facts.refused(control);
     };
@@ -402,12 +375,12 @@ Diagnosis of_missing_stream(const RunResult& run, const Facts& facts) {
     const bool all_missing = any_other && missing(play_rtmp) && missing(play_flv) && missing(play_hls);
     // Catalogue: "RTMP, FLV and HLS of the same domain all fail; another play domain plays. Same as not yet
     // propagated: wait 10 s".
-    const bool waited = run.got("playback_wait").size() > std::string_view("9999 ms").size();
+    const bool waited = milliseconds_in(run.got("playback_wait")) >= long_enough;
     if (!here && elsewhere && all_missing && waited)
         return claim(
             Cause::play_domain_mismatch,
             said + "; no other protocol of this host has it either, while " + facts.shows(play_other_domain));
-    if (here || facts.accepted(play_rtmp) || facts.accepted(play_flv) || facts.accepted(play_hls))
+    if (here || facts.passed(play_rtmp) || facts.passed(play_flv) || facts.passed(play_hls))
         return {.because = said + "; the same host plays it over another protocol",
                 .ruled_out = {"play_domain_mismatch: the same host plays it over another protocol"}};
     return one_of(
@@ -447,15 +420,9 @@ Diagnosis of_unreachable_player(const RunResult& run) {
     return one_of(CauseClass::play_unreachable, std::move(candidates), said);
 }
 
-/// RTMP, asked to play, closed before any media: how some servers say no.
-bool hung_up_at_play(const RunResult& run) {
-    const auto said = run.got("not_played");
-    const auto has = [&](std::string_view words) { return said.find(words) != std::string_view::npos; };
-    return said.starts_with("rtmp ") && (has("; first byte") || has("; no answer to the request")) &&
-           !has(", first media");
-}
-
 Diagnosis of_playback(const RunResult& run, const Facts& facts) {
+    const auto stage = run.got("playback_stage");
+    const bool over_rtmp = run.fingerprint.starts_with("playback rtmp ");
     switch (run.reason()) {
         case Reason::forbidden:
             return of_play_refusal(run, facts);
@@ -476,14 +443,14 @@ Diagnosis of_playback(const RunResult& run, const Facts& facts) {
         case Reason::reset:
         case Reason::rejected:
             // Before it was told which stream, or with which signature.
-            if (run.got("not_played").find("; at connect") != std::string_view::npos)
+            if (stage == stage_is::connect)
                 return one_of(
                     CauseClass::play_no_stream,
                     {{Cause::play_domain_mismatch,
                       "the server ends it at connect: it does not know the application or the domain"}},
                     std::string(run.got("not_played")));
             // nginx-rtmp hangs up on whom it does not let play, without a word.
-            return facts.played(play_wrong_secret) || hung_up_at_play(run)
+            return facts.played(play_wrong_secret) || (over_rtmp && stage == stage_is::asked)
                        ? of_play_refusal(run, facts)
                        : Diagnosis{.because = std::string(run.got("not_played"))};
         default:

@@ -73,15 +73,6 @@ struct Viewed {
     std::uint64_t went_back = 0;  ///< media sequence numbers that started anew
 };
 
-/// What a failure is compared by: over which protocol, and why. "played" if there is none.
-std::string fingerprint(const Viewed& viewed);
-/// One line for people: where, and what was measured or why nothing was. Begins with protocol and host.
-std::string describe(const Viewed& viewed);
-/// The host in a text of describe().
-std::string_view host_in(std::string_view description) noexcept;
-/// The address in a text of describe(), without its port; empty if there is none.
-std::string_view address_in(std::string_view description) noexcept;
-
 /// Plays while a push runs. Nothing here ends the push, whatever happens to a viewer.
 class Audience {
 public:

@@ -20,6 +20,7 @@
 #include "probes/protocol/rtmp/session.hpp"
 #include "probes/protocol/stamp.hpp"
 #include "probes/protocol/test_stream.hpp"
+#include "probes/rtmp_push/report.hpp"
 
 namespace livecanary::rtmp_push {
 

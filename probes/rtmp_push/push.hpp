@@ -95,10 +95,6 @@ struct Plan {
 /// Publish.Start is not acceptance: two servers say it and close. This much media without a close is.
 inline constexpr std::chrono::milliseconds acceptance{1000};
 
-/// Says on `run` what its viewers saw: evidence, values, the headline, and the first failure among them. The
-/// phase under way is `playback`.
-void report(const std::vector<Viewing>& viewings, const std::vector<Viewed>& viewed, ProbeRun& run);
-
 /// Ends at the latest at the run's deadline and the time a farewell may take. Says everything on `run`:
 /// phases, evidence, values, the fingerprint and the failure. Gives the stream name back in every case,
 /// also when the coroutine is cancelled. `plan` and `run` must outlive it.

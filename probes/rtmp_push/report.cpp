@@ -1,4 +1,5 @@
-// What viewers saw, in words and numbers.
+#include "probes/rtmp_push/report.hpp"
+
 #include <algorithm>
 #include <cstdio>
 
@@ -138,6 +139,12 @@ const Viewed* worst_of(const std::vector<Viewed>& viewed) noexcept {
 
 }  // namespace
 
+std::string_view stage_of(const Viewed& viewed) noexcept {
+    if (viewed.received.first_media) return stage_is::media;
+    if (viewed.asked) return stage_is::asked;
+    return viewed.greeted ? stage_is::connect : stage_is::unconnected;
+}
+
 std::string fingerprint(const Viewed& viewed) {
     if (!viewed.code) return "played";
     // A close is a close, whether our data met it (reset) or not.
@@ -152,8 +159,10 @@ std::string describe(const Viewed& viewed) {
     const bool hung_up = viewed.code == asio::error::eof;
     text += hung_up ? ": the server hung up" : viewed.code ? ": " + viewed.code.message() : ": played";
     if (viewed.code && !viewed.said.empty()) text += " (" + viewed.said + ")";
-    if (viewed.code && viewed.greeted && !viewed.asked) text += "; at connect, before a stream was asked for";
-    if (viewed.code && viewed.asked && !viewed.received.first_byte) text += "; no answer to the request";
+    if (viewed.code && stage_of(viewed) == stage_is::connect)
+        text += "; at connect, before a stream was asked for";
+    if (viewed.code && stage_of(viewed) == stage_is::asked && !viewed.received.first_byte)
+        text += "; no answer to the request";
     return text + received_text(viewed);
 }
 
@@ -190,9 +199,11 @@ void report(const std::vector<Viewing>& viewings, const std::vector<Viewed>& vie
     report_addresses(viewings, viewed, run);
     run.headline(std::move(headline));
     if (worst == nullptr) return;
-    if (worst->cut_short) run.saw("playback_cut_short", "the run's timeout left less than `wait`");
+    run.saw("playback_stage", std::string(stage_of(*worst)));
     // A wait that the run had no time for says nothing about a stream that is slow to appear.
-    if (!worst->cut_short)
+    if (worst->cut_short)
+        run.saw("playback_cut_short", "the run's timeout left less than `wait`");
+    else
         run.saw("playback_wait", std::to_string(viewings[worst->viewing].wait.count()) + " ms");
     run.fingerprint(fingerprint(*worst));
     if (reason_of(worst->code) == Reason::local) run.inconclusive(describe(*worst));

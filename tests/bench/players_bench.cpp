@@ -16,6 +16,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "probes/rtmp_push/push.hpp"
+#include "probes/rtmp_push/report.hpp"
 #include "tests/practice/nginx_rtmp.hpp"
 #include "tests/practice/play_front.hpp"
 

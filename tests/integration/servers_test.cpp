@@ -241,7 +241,8 @@ TEST_F(Nginx, KicksAPublisher) {
     const auto push = start(order);
     ASSERT_TRUE(stack.hook.wait_until([](const Seen& seen) { return seen.count("publish", "canary") == 1; }));
     // The hook is asked before the stream is live.
-    for (int looks = 0; looks < 200 && stack.nginx.publishers() == 0; ++looks) ASSERT_FALSE(push->wait_for(50ms));
+    for (int looks = 0; looks < 200 && stack.nginx.publishers() == 0; ++looks)
+        ASSERT_FALSE(push->wait_for(50ms));
     EXPECT_EQ(stack.nginx.publishers(), 1);
     EXPECT_EQ(stack.nginx.kick("live", "canary"), 1);
     EXPECT_NE(push->wait_for(15s).value_or(0), 0);

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "probes/protocol/printable.hpp"
 #include "probes/protocol/rtmp/amf0.hpp"
 #include "probes/protocol/rtmp/chunk.hpp"
 
@@ -44,9 +45,6 @@ Status read_status(const Command& command, const std::vector<std::string>& secre
 
 /// Codes are equal whatever their case: node-media-server 2 says NetStream.publish.Unauthorized.
 bool same_code(std::string_view a, std::string_view b) noexcept;
-
-/// At most 512 bytes, cut between characters; control bytes and what is not UTF-8 become '?'.
-std::string printable(std::string_view text);
 
 /// `text` with each occurrence of each secret as "***".
 std::string without(std::string_view text, const std::vector<std::string>& secrets);

@@ -14,29 +14,25 @@
 #include "probes/cos_roundtrip/controls.hpp"
 #include "probes/net/resolver.hpp"
 #include "probes/net/tls.hpp"
+#include "tests/unit/kinds/diagnosis_rules.hpp"
 
 namespace livecanary::cos_roundtrip {
 namespace {
 
 using namespace std::chrono_literals;
-using Evidences = std::vector<std::pair<std::string_view, std::string>>;
-using Controls = std::vector<Control>;
+using test::accepted;
+using test::Controls;
+using test::Evidences;
+using test::expect_sound;
+using test::inconclusive;
+using Rule = test::DiagnosisRule;
 
 const error_code eof = asio::error::eof;
 const error_code timed_out = asio::error::timed_out;
 const error_code refused_code = asio::error::connection_refused;
 
 RunResult failed(Phase phase, error_code code, const Evidences& evidence = {}, Controls controls = {}) {
-    Env env;
-    env.now = [] { return Clock::time_point{}; };
-    env.wall = [] { return WallTime{}; };
-    ProbeRun run(env, 10s);
-    run.enter(phase);
-    for (const auto& [what, got] : evidence) run.saw(what, got);
-    run.failed(code);
-    RunResult result = run.end();
-    result.controls = std::move(controls);
-    return result;
+    return test::failed_run(phase, code, {}, evidence, std::move(controls));
 }
 
 /// A call that COS refused, with its XML.
@@ -49,72 +45,17 @@ RunResult said_no(unsigned status, const char* cos_code, Controls controls = {},
     return failed(phase, code, evidence, std::move(controls));
 }
 
-Control accepted(std::string_view name, std::string_view fingerprint = "200") {
-    return {.name = name,
-            .outcome = ControlOutcome::passed,
-            .fingerprint = std::string(fingerprint),
-            .shows = std::string(name) + " is accepted"};
-}
 Control refused(std::string_view name, std::string fingerprint = "403 AccessDenied") {
-    return {.name = name,
-            .outcome = ControlOutcome::failed,
-            .fingerprint = std::move(fingerprint),
-            .shows = std::string(name) + " is refused"};
+    return test::refused(name, std::move(fingerprint));
 }
-Control inconclusive(std::string_view name) { return {.name = name, .shows = "could not be tried"}; }
 Control list(std::string_view says) { return accepted(own_buckets, says); }
 
 const std::string unknown_id = "403 InvalidAccessKeyId";
 const std::string bad_signature = "403 SignatureDoesNotMatch";
 
-/// What every diagnosis keeps to. Of the network there is no class: its candidates stand alone.
-void expect_sound(const Diagnosis& found) {
-    EXPECT_FALSE(found.cause && found.cause_class);
-    EXPECT_TRUE(!found.cause || found.candidates.empty());
-    EXPECT_TRUE(!found.cause_class || !found.candidates.empty());
-    EXPECT_FALSE(found.because.empty());
-    std::set<Cause> distinct;
-    for (const auto& candidate : found.candidates) {
-        EXPECT_TRUE(distinct.insert(candidate.cause).second) << to_string(candidate.cause) << " twice";
-        EXPECT_FALSE(candidate.why.empty());
-        for (const auto& excluded : found.ruled_out)
-            EXPECT_FALSE(excluded.starts_with(std::string(to_string(candidate.cause)) + ":")) << excluded;
-    }
-    for (const auto& excluded : found.ruled_out)
-        EXPECT_FALSE(found.cause && excluded.starts_with(std::string(to_string(*found.cause)) + ":"))
-            << excluded;
-}
-
-/// A cause must not turn into another one for want of a control, whether it was not played or showed nothing.
 void expect_weaker_without_any_control(RunResult run) {
-    const Diagnosis whole = diagnose(run);
-    expect_sound(whole);
-    if (!whole.cause) return;
-    const Controls all = run.controls;
-    for (std::size_t at = 0; at < all.size(); ++at) {
-        run.controls = all;
-        run.controls[at] = inconclusive(all[at].name);
-        const Diagnosis without = diagnose(run);
-        ASSERT_TRUE(!without.cause || without.cause == whole.cause)
-            << whole.label() << " becomes " << without.label() << " once " << all[at].name
-            << " shows nothing";
-        run.controls.erase(run.controls.begin() + static_cast<std::ptrdiff_t>(at));
-        const Diagnosis absent = diagnose(run);
-        ASSERT_TRUE(!absent.cause || absent.cause == whole.cause)
-            << whole.label() << " becomes " << absent.label() << " without " << all[at].name;
-    }
+    test::expect_weaker_without_any_control(diagnose, std::move(run));
 }
-
-struct Rule {
-    const char* name;
-    RunResult run;
-    const char* label;
-    /// The controls without which the cause is not claimed.
-    std::vector<std::string_view> needs{};
-    /// What stays of it without any of these: the class, or nothing.
-    const char* rest = "";
-};
-void PrintTo(const Rule& rule, std::ostream* out) { *out << rule.name; }
 
 const Rule rules[] = {
     // The way there.

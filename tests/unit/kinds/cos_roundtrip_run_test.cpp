@@ -819,6 +819,20 @@ TEST(CosRoundtripControls, ListOfBucketsTellsWhichParameterIsWrong) {
     }
 }
 
+TEST(CosRoundtripControls, WhatIsNoListOfBucketsSaysNothing) {
+    const std::string whole = listed({});
+    for (const std::string& text : {std::string("<html><body>Welcome</body></html>"), std::string(),
+                                    whole.substr(0, whole.size() / 2)}) {
+        CosStage stage;
+        lacks_the_bucket(stage, http_says::page(text, "application/xml"));
+        const CosJudged judged = stage.judge(stage.make());
+        const Control* list = judged.run.control(cos_roundtrip::own_buckets);
+        ASSERT_NE(list, nullptr);
+        EXPECT_EQ(list->outcome, ControlOutcome::inconclusive) << list->shows;
+        EXPECT_EQ(judged.diagnosis.label(), "cos_bucket_not_found") << text;
+    }
+}
+
 TEST(CosRoundtripControls, WithoutTheListEachRegionIsAskedUntilOneHasTheBucket) {
     CosStage stage;
     lacks_the_bucket(stage, cos_refuses(403, "AccessDenied"), "ap-beijing");

@@ -10,6 +10,7 @@
 #include "probes/core/error_table.hpp"
 #include "probes/net/resolver.hpp"
 #include "probes/rtmp_push/push.hpp"
+#include "probes/rtmp_push/report.hpp"
 
 namespace livecanary::rtmp_push {
 namespace {

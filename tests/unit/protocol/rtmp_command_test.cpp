@@ -71,18 +71,6 @@ TEST(RtmpCommand, CodesAreEqualWhateverTheirCase) {
     EXPECT_FALSE(same_code("[", "{")) << "only letters have a case";
 }
 
-TEST(RtmpCommand, BoundPrintableTextOf512Bytes) {
-    EXPECT_EQ(printable(std::string(600, 'x')), std::string(512, 'x'));
-    EXPECT_EQ(printable(std::string(511, 'x') + "é"), std::string(511, 'x')) << "no half character";
-    EXPECT_EQ(printable(std::string_view("a\0b\r\n\x1b[31m\x7f", 11)), "a?b???[31m?");
-}
-
-TEST(RtmpCommand, PrintableKeepsUtf8AndNothingThatOnlyLooksLikeIt) {
-    EXPECT_EQ(printable("推流 é 😀"), "推流 é 😀");
-    EXPECT_EQ(printable("\x80 \xC0\xAF \xE0\x80\x80 \xED\xA0\x80 \xF4\x90\x80\x80 \xF8 \xC3"),
-              "? ?? ??? ??? ???? ? ?");
-}
-
 TEST(RtmpCommand, SecretsAreTakenOut) {
     EXPECT_EQ(without("a?k=1 and k=1", {"k=1"}), "a?*** and ***");
     EXPECT_EQ(without("*", {"*", ""}), "***") << "and it ends";
