@@ -176,12 +176,19 @@ namespace {
 /// A histogram for each value of a label is too much to have for what a probe never does, such as playing
 /// over a protocol that is not configured.
 bool comes_when_observed(const Value& value) noexcept {
-    return value.type == ValueType::histogram && !value.label_values.empty();
+    return (value.type == ValueType::histogram && !value.label.empty()) || !value.second_label.empty();
+}
+
+/// Closed in the code, or else by the configuration.
+std::vector<std::string> label_values_of(const Value& value, const Probe& probe) {
+    if (!value.label_values.empty()) return {value.label_values.begin(), value.label_values.end()};
+    const auto configured = probe.label_values.find(value.label);
+    return configured != probe.label_values.end() ? configured->second : std::vector<std::string>{};
 }
 
 }  // namespace
 
-std::size_t most_series(const Kind& kind) noexcept {
+std::size_t most_series(const Kind& kind, const Probe& probe) {
     // success, runs, failures, inconclusive, confirmations, failing, consecutive_failures, alerting,
     // fail_after, in_maintenance, last_run, last_success, interval, timeout, info
     std::size_t series = 15 + skip_reasons.size() + histogram_series(duration_bounds.size());
@@ -191,7 +198,7 @@ std::size_t most_series(const Kind& kind) noexcept {
         const std::size_t each = value.type == ValueType::histogram ? histogram_series(value.buckets.size())
                                  : value.type == ValueType::summary ? 2
                                                                     : 1;
-        series += each * std::max<std::size_t>(1, value.label_values.size());
+        series += each * (value.label.empty() ? 1 : label_values_of(value, probe).size());
     }
     return series;
 }
@@ -206,10 +213,14 @@ public:
           labels_{{"probe", settings.name}, {"kind", std::string(settings.kind->name)}} {
         for (const Phase& phase : settings.kind->phases) phases_.push_back({.name = phase.name});
         for (const Value& value : settings.kind->values) {
-            if (value.label_values.empty()) own_.emplace_back(value, std::string_view{});
-            for (const std::string_view label : value.label_values) own_.emplace_back(value, label);
+            if (value.label.empty()) own_.emplace_back(value, std::string());
+            for (const auto& label : label_values_of(value, settings.probe)) {
+                if (value.second_label.empty()) own_.emplace_back(value, label);
+                for (const std::string_view second : value.second_label_values)
+                    own_.emplace_back(value, label, std::string(second));
+            }
         }
-        const std::size_t taken = most_series(*settings.kind);
+        const std::size_t taken = most_series(*settings.kind, settings.probe);
         reasons_limit_ = std::max<std::size_t>(4, taken < series_limit ? series_limit - taken : 0);
 
         // By way of a map, so that no configured label can stand beside one of ours with the same name:
@@ -260,16 +271,15 @@ public:
         collect_times(into);
         for (const Own& own : own_) {
             const Metric metric{own.value.metric, own.value.help, type_of(own.value)};
-            auto labels = own.label_value.empty()
-                              ? labels_
-                              : with({{std::string(own.value.label), std::string(own.label_value)}});
+            if (!own.observed && comes_when_observed(own.value)) continue;
+            auto labels = labels_;
+            if (!own.value.label.empty()) labels.push_back({std::string(own.value.label), own.label_value});
+            if (!own.value.second_label.empty())
+                labels.push_back({std::string(own.value.second_label), own.second_label_value});
             if (own.value.type == ValueType::counter) add(into, metric, own.sum.Collect(), std::move(labels));
             if (own.value.type == ValueType::summary)
                 add(into, metric, summary(own.count, own.total), labels);
-            if (own.value.type == ValueType::histogram)
-                if (auto all = own.all.Collect();
-                    all.histogram.sample_count > 0 || !comes_when_observed(own.value))
-                    add(into, metric, std::move(all), std::move(labels));
+            if (own.value.type == ValueType::histogram) add(into, metric, own.all.Collect(), labels);
             if (own.last) add(into, metric, gauge(*own.last), std::move(labels));
         }
         add(into, probe_info, gauge(1), info_);
@@ -297,11 +307,16 @@ private:
 
     /// One series of the kind's own, or one histogram.
     struct Own {
-        Own(const Value& announced, std::string_view label)
-            : value(announced), label_value(label), all(bounds_of(announced.buckets)) {}
+        Own(const Value& announced, std::string label, std::string second_label = {})
+            : value(announced),
+              label_value(std::move(label)),
+              second_label_value(std::move(second_label)),
+              all(bounds_of(announced.buckets)) {}
 
         const Value& value;
-        std::string_view label_value;
+        std::string label_value;
+        std::string second_label_value;
+        bool observed = false;
         prometheus::Counter sum{};
         std::optional<double> last{};
         prometheus::Histogram all;
@@ -347,10 +362,12 @@ private:
         for (Own& own : own_) own.last.reset();
         for (const Found& found : run.values) {
             const auto own = std::ranges::find_if(own_, [&](const Own& o) {
-                return o.value.metric == found.value.metric && o.label_value == found.label_value;
+                return o.value.metric == found.value.metric && o.label_value == found.label_value &&
+                       o.second_label_value == found.second_label_value;
             });
             // One NaN would spoil a sum for good.
             if (own == own_.end() || !std::isfinite(found.number)) continue;
+            own->observed = true;
             switch (own->value.type) {
                 case ValueType::gauge:
                     own->last = found.number;

@@ -78,8 +78,16 @@ json::object to_json(const ProbeSettings& probe, const std::string& location, co
     for (const auto& v : run.values) {
         if (!std::isfinite(v.number)) continue;  // JSON has no such numbers
         std::string name(v.value.metric);
-        if (!v.label_value.empty())
-            name.append("{").append(v.value.label).append("=\"").append(v.label_value).append("\"}");
+        if (!v.label_value.empty()) {
+            name.append("{").append(v.value.label).append("=\"").append(v.label_value).append("\"");
+            if (!v.second_label_value.empty())
+                name.append(",")
+                    .append(v.value.second_label)
+                    .append("=\"")
+                    .append(v.second_label_value)
+                    .append("\"");
+            name.append("}");
+        }
         values[name] = v.number;
     }
     o["values"] = std::move(values);

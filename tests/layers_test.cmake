@@ -2,7 +2,7 @@
 # cmake -DROOT=<source dir> -P layers_test.cmake
 set(allow_config "config/")
 set(allow_probes/catalogue "probes/catalogue/")
-set(allow_probes/core "probes/core/;probes/catalogue/;config/reader.hpp")
+set(allow_probes/core "probes/core/;probes/catalogue/;config/reader.hpp;config/secret.hpp")
 set(allow_probes/protocol "probes/protocol/;probes/core/reason.hpp;probes/core/error_table.hpp")
 set(allow_probes/net "probes/net/;probes/core/;probes/protocol/")
 set(allow_kind "probes/core/;probes/catalogue/;probes/protocol/;probes/net/;config/")

@@ -1,6 +1,7 @@
 #pragma once
 // A probe kind as the daemon sees it. One folder under probes/ defines one `kind`.
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,8 @@
 #include "config/reader.hpp"
 #include "probes/core/diagnosis.hpp"
 #include "probes/core/ledger.hpp"
+#include "probes/core/memory.hpp"
+#include "probes/core/peers.hpp"
 #include "probes/core/run.hpp"
 
 namespace livecanary {
@@ -28,6 +31,23 @@ struct Probe {
     /// for kinds that leave nothing.
     std::function<boost::asio::awaitable<error_code>(ProbeRun&, const Litter&)> remove{};
     std::function<Diagnosis(const RunResult&)> diagnose{};  ///< pure; asked only of failed runs
+
+    /// Names of the probes this one asks (peers.hpp).
+    std::vector<std::string> asks{};
+    /// Answers another probe, on a run of its own that has no result. A run of this probe may be under way
+    /// meanwhile. Empty for kinds that are asked nothing.
+    std::function<boost::asio::awaitable<result<PeerAnswer>>(ProbeRun&, const Question&)> answer{};
+    /// Goes on beside the runs for as long as the daemon has this probe, until it is cancelled: a listener,
+    /// say. What it finds, the next run tells. Not started by `livecanary probe`. May be empty.
+    std::function<boost::asio::awaitable<void>(Env&)> background{};
+    /// The probe leaves, by a stop or a reload; runs and background have ended. For what was kept between
+    /// runs; within the run's deadline of a second or two. May be empty.
+    std::function<boost::asio::awaitable<void>(ProbeRun&)> leave{};
+    /// What the administrator of the target should do for this probe, such as a GRANT: lines for people,
+    /// shown by `check-config`. No secret.
+    std::vector<std::string> advice{};
+    /// The values of those labels of Kind::values that the configuration decides on, by label.
+    std::map<std::string, std::vector<std::string>, std::less<>> label_values{};
 };
 
 struct Kind {

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/asio/any_io_executor.hpp>
+
 #include "probes/core/reason.hpp"
 
 namespace livecanary {
@@ -19,6 +21,8 @@ namespace net {
 class Resolver;
 }
 class Ledger;
+class Memory;
+class Peers;
 
 using Clock = std::chrono::steady_clock;
 using WallTime = std::chrono::system_clock::time_point;
@@ -41,9 +45,13 @@ struct Value {
     std::string_view metric;  ///< ends in its unit (and `_total` if it is a counter)
     std::string_view help;
     ValueType type = ValueType::gauge;
-    std::span<const double> buckets{};                 ///< upper bounds of a histogram, ascending
-    std::string_view label{};                          ///< name of one extra label, or empty
-    std::span<const std::string_view> label_values{};  ///< the closed set that label may take
+    std::span<const double> buckets{};  ///< upper bounds of a histogram, ascending
+    std::string_view label{};           ///< name of one extra label, or empty
+    /// The closed set that label may take; empty: what Probe::label_values has for it.
+    std::span<const std::string_view> label_values{};
+    /// Of a counter with two labels: its series come once they were observed.
+    std::string_view second_label{};
+    std::span<const std::string_view> second_label_values{};  ///< never empty if there is a second label
 };
 
 /// All that a run may know of the world outside its target. Tests replace every member.
@@ -57,6 +65,12 @@ struct Env {
     net::Resolver* dns = nullptr;
     /// Where what a run makes is written down first. Null: nothing may be made.
     Ledger* ledger = nullptr;
+    /// What outlives runs and restarts. Null: nothing is remembered.
+    Memory* memory = nullptr;
+    /// The other probes of this daemon. Null: there are none to ask.
+    Peers* peers = nullptr;
+    /// Where files are read, since a disk may take its time (blocking.hpp). Empty: on the run's own executor.
+    boost::asio::any_io_executor blocking{};
     /// Name of the probe: part of object keys.
     std::string probe = "probe";
     /// Where this daemon stands: part of stream names and object keys.
@@ -94,7 +108,8 @@ struct Evidence {
 struct Found {
     Value value;
     double number = 0;
-    std::string_view label_value{};  ///< one of value.label_values, or empty
+    std::string label_value{};  ///< one of the values of value.label, or empty
+    std::string second_label_value{};
 };
 
 /// How a control measurement ended. `inconclusive`: it could not be made, and shows nothing.
@@ -199,8 +214,9 @@ public:
         if (std::ranges::count(result_.evidence, what, &Evidence::what) >= most_of_one_kind) return;
         result_.evidence.push_back({open_.value_or(Phase{}), what, std::move(got)});
     }
-    void found(const Value& value, double number, std::string_view label_value = {}) {
-        result_.values.push_back({value, number, label_value});
+    void found(const Value& value, double number, std::string_view label_value = {},
+               std::string_view second_label_value = {}) {
+        result_.values.push_back({value, number, std::string(label_value), std::string(second_label_value)});
     }
     void headline(std::string words) { result_.headline = std::move(words); }
     void fingerprint(std::string how) { result_.fingerprint = std::move(how); }

@@ -40,7 +40,8 @@ TEST(Kinds, PhasesAreOfTheOneVocabulary) {
 // Prometheus' own rules for names (prometheus.io/docs/practices/naming, read 2026-11-21): the unit comes
 // last, or what is counted.
 TEST(Kinds, ValuesHaveWellFormedMetrics) {
-    constexpr std::array<std::string_view, 5> units{"_seconds", "_bytes", "_ratio", "_total", "_addresses"};
+    constexpr std::array<std::string_view, 7> units{"_seconds", "_bytes",     "_ratio", "_total",
+                                                    "_rows",    "_addresses", "_ok"};
     std::map<std::string_view, std::string_view> help;
     for (const Kind* kind : all_kinds()) {
         std::set<std::string_view> metrics;
@@ -55,7 +56,10 @@ TEST(Kinds, ValuesHaveWellFormedMetrics) {
             EXPECT_TRUE(std::ranges::any_of(units, [&](auto unit) { return value.metric.ends_with(unit); }));
             EXPECT_EQ(value.type == ValueType::histogram, !value.buckets.empty());
             EXPECT_TRUE(std::ranges::is_sorted(value.buckets, std::ranges::less_equal()));
-            EXPECT_EQ(value.label.empty(), value.label_values.empty());
+            if (value.label.empty()) EXPECT_TRUE(value.label_values.empty());
+            EXPECT_EQ(value.second_label.empty(), value.second_label_values.empty());
+            // Series of two labels exist once they were observed, which only a counter can bear.
+            if (!value.second_label.empty()) EXPECT_EQ(value.type, ValueType::counter);
             EXPECT_TRUE(metrics.insert(value.metric).second);
             // Kinds may share a metric (probes/net/values.hpp), which then means the same in all.
             EXPECT_EQ(help.emplace(value.metric, value.help).first->second, value.help);

@@ -1,0 +1,93 @@
+#pragma once
+// What the probes of one daemon have to say to each other. Kinds do not include one another: they share the
+// words of this file, and the daemon carries them.
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "config/secret.hpp"
+#include "probes/core/run.hpp"
+
+namespace livecanary {
+
+/// Words about one thing, by name. Never a secret.
+using Facts = std::map<std::string, std::string, std::less<>>;
+
+/// What one probe asks of another.
+struct Question {
+    std::string_view what{};  ///< one of `questions`
+    Facts with{};             ///< as the question has it
+    Clock::time_point deadline{};
+};
+
+struct PeerAnswer {
+    Facts facts{};
+    std::map<std::string, config::Secret, std::less<>> secrets{};
+    /// What was given stays as it is while this lives.
+    std::shared_ptr<const void> hold{};
+};
+
+/// Why there is no answer. A probe that was asked may also give an error of its own.
+enum class PeerError {
+    no_such_probe = 1,  ///< not configured, or not enabled
+    not_understood,     ///< its kind does not answer this question
+    nothing_yet,        ///< it has nothing to give at the moment, such as before its first good run
+};
+error_code make_error_code(PeerError error) noexcept;
+
+namespace questions {
+/// Of cos_roundtrip: the object that lies in its bucket at the moment, as long as `hold` lives; at most until
+/// the asker's deadline. Facts: `url` (origin, unsigned), `path` ("/" and the key, percent-encoded), `size`
+/// (bytes, decimal), `md5` (hex), `crc64` (decimal), `etag` (as the origin quotes it), `uploaded` (Unix
+/// milliseconds), `address` and `ca_file` (as configured, may be empty). Secrets: `authorization`, the value
+/// of the header with which a GET of it at the origin is signed, and `token` (x-cos-security-token), may be
+/// empty.
+inline constexpr std::string_view object = "object";
+/// Of backend_api: what an app gets to sign an upload with. Facts: `secret_id`, `key_time` ("start;end"),
+/// `bucket`, `region`, `appid` (as the backend says them), `date` (Unix seconds of the backend's Date).
+/// Secrets: `sign_key`.
+inline constexpr std::string_view cos_sign = "cos_sign";
+}  // namespace questions
+
+/// Something that happened at a probe and that others may want to know of.
+struct Notice {
+    std::uint64_t number = 0;  ///< counts up from 1 over all notices; set by tell()
+    std::string topic{};       ///< one of `topics`
+    std::string from{};        ///< name of the probe
+    WallTime at{};
+    Facts facts{};
+};
+
+namespace topics {
+/// By rtmp_push, when a push was accepted and again when it has ended: `event` ("1" or "0", as the cloud's
+/// callbacks number them), `domain`, `app`, `stream_id`, `run_id`.
+inline constexpr std::string_view push = "push";
+/// By log_keywords, for each run that found a keyword: `cause` (an id), `count`, `line` (redacted), `file`.
+inline constexpr std::string_view keyword = "keyword";
+}  // namespace topics
+
+/// Notices of one topic that are kept; the oldest makes room.
+constexpr std::size_t most_notices = 1000;
+
+/// The other probes. Of one executor, like the runs.
+class Peers {
+public:
+    virtual ~Peers() = default;
+    /// The answer of the probe of that name (Probe::answer). It does not wait beyond question.deadline.
+    virtual boost::asio::awaitable<result<PeerAnswer>> ask(std::string probe, Question question) = 0;
+    /// Whether some enabled probe has `probe` among those it asks (Probe::asks).
+    virtual bool is_asked(std::string_view probe) const = 0;
+    virtual void tell(Notice notice) = 0;
+    /// Those of `topic` with a number above `after`, oldest first.
+    virtual std::vector<Notice> told(std::string_view topic, std::uint64_t after = 0) const = 0;
+};
+
+}  // namespace livecanary
+
+template <>
+struct boost::system::is_error_code_enum<livecanary::PeerError> : std::true_type {};
