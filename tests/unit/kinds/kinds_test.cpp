@@ -56,10 +56,10 @@ TEST(Kinds, ValuesHaveWellFormedMetrics) {
             EXPECT_TRUE(std::ranges::any_of(units, [&](auto unit) { return value.metric.ends_with(unit); }));
             EXPECT_EQ(value.type == ValueType::histogram, !value.buckets.empty());
             EXPECT_TRUE(std::ranges::is_sorted(value.buckets, std::ranges::less_equal()));
-            if (value.label.empty()) EXPECT_TRUE(value.label_values.empty());
+            EXPECT_TRUE(!value.label.empty() || value.label_values.empty());
             EXPECT_EQ(value.second_label.empty(), value.second_label_values.empty());
             // Series of two labels exist once they were observed, which only a counter can bear.
-            if (!value.second_label.empty()) EXPECT_EQ(value.type, ValueType::counter);
+            EXPECT_TRUE(value.second_label.empty() || value.type == ValueType::counter);
             EXPECT_TRUE(metrics.insert(value.metric).second);
             // Kinds may share a metric (probes/net/values.hpp), which then means the same in all.
             EXPECT_EQ(help.emplace(value.metric, value.help).first->second, value.help);
