@@ -88,6 +88,7 @@ private:
     void retire(std::unique_ptr<Runner> runner, std::shared_ptr<const ProbeSettings> successor);
     void on_ended(Runner* runner);
     std::shared_ptr<const ProbeSettings> configured(const std::string& probe) const;
+    Exchange::Answerer answerer(const std::string& probe) const;
     void stop(int signal);
     void finish_if_idle();
     asio::awaitable<std::string> reload();
@@ -108,6 +109,9 @@ private:
     SystemdNotifier systemd_;
     std::mt19937_64 seeds_{std::random_device{}()};
     StateStore state_;
+    /// Files of probes, apart from ours: a file system of theirs that hangs must not hold a reload up.
+    asio::thread_pool probe_files_{1};
+    Exchange exchange_{[this](const std::string& probe) { return answerer(probe); }};
     Shared shared_{};
     std::map<std::string, std::unique_ptr<Runner>, std::less<>> runners_{};
     /// Stopped, but still cleaning up, each with the settings of the probe that takes its name over.
@@ -135,6 +139,8 @@ App::App(AppOptions options, Settings settings)
       state_(state_options(settings_)) {
     shared_.executor = io_.get_executor();
     shared_.state = &state_;
+    shared_.exchange = &exchange_;
+    shared_.blocking = probe_files_.get_executor();
     shared_.seed = [this] { return seeds_(); };
 }
 
@@ -177,6 +183,11 @@ std::shared_ptr<const ProbeSettings> App::configured(const std::string& probe) c
     return nullptr;
 }
 
+Exchange::Answerer App::answerer(const std::string& probe) const {
+    const auto at = runners_.find(probe);
+    return at != runners_.end() ? at->second->answerer() : Exchange::Answerer{};
+}
+
 /// Makes the running probes those of `settings`: the same ones stay as they are, with schedule and history.
 void App::adopt(Settings settings) {
     // The system's name servers are read anew: they may have changed.
@@ -188,6 +199,7 @@ void App::adopt(Settings settings) {
     shared_.location = settings.location;
     shared_.lang = settings.lang;
 
+    exchange_.asked(asked_by(settings.probes));
     std::map<std::string, std::shared_ptr<const ProbeSettings>, std::less<>> wanted;
     for (auto& probe : settings.probes) {
         const std::string name = probe.name;

@@ -47,6 +47,11 @@ void print_probes(std::ostream& out, const Settings& settings) {
     out << counted(settings.probes.size(), "probe");
     if (settings.disabled_probes != 0) out << ", " << settings.disabled_probes << " more not enabled";
     out << '\n';
+    for (const ProbeSettings& probe : settings.probes) {
+        if (probe.probe.advice.empty()) continue;
+        out << '\n' << probe.name << " needs:\n";
+        for (const std::string& line : probe.probe.advice) out << "  " << line << '\n';
+    }
 }
 
 }  // namespace

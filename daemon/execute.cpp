@@ -81,4 +81,22 @@ Diagnosis judge(const ProbeSettings& probe, const RunResult& run) {
     return probe.probe.diagnose(run);
 }
 
+void confirm_by_keywords(Diagnosis& found, const std::vector<Notice>& keywords, WallTime now,
+                         Clock::duration holds) {
+    const auto add = [&](Cause cause, std::string& words) {
+        // The newest says it best.
+        for (auto notice = keywords.rbegin(); notice != keywords.rend(); ++notice) {
+            const auto named = notice->facts.find("cause");
+            if (named == notice->facts.end() || named->second != to_string(cause) || now - notice->at > holds)
+                continue;
+            const auto line = notice->facts.find("line");
+            words += (words.empty() ? "" : "; ") + std::string("the log read by ") + notice->from +
+                     " says so too" + (line != notice->facts.end() ? ": " + line->second : std::string());
+            return;
+        }
+    };
+    if (found.cause) add(*found.cause, found.because);
+    for (Candidate& candidate : found.candidates) add(candidate.cause, candidate.why);
+}
+
 }  // namespace livecanary::daemon

@@ -2,11 +2,13 @@
 // One run and what belongs to it: the honesty checks, the controls, the diagnosis. The daemon and the verb
 // `probe` share it.
 #include <string>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 
 #include "daemon/loop_lag.hpp"
 #include "daemon/settings.hpp"
+#include "probes/core/peers.hpp"
 
 namespace livecanary::daemon {
 
@@ -28,5 +30,11 @@ boost::asio::awaitable<void> play_controls(const ProbeSettings& probe, Env& env,
 
 /// The diagnosis of a failed run; nothing for another.
 Diagnosis judge(const ProbeSettings& probe, const RunResult& run);
+
+/// Adds what logs say of the same cause (topics::keyword): to the sentence of a cause that was claimed, to
+/// the why of a candidate. A keyword alone claims nothing. Only those found within `holds` before `now`
+/// count.
+void confirm_by_keywords(Diagnosis& found, const std::vector<Notice>& keywords, WallTime now,
+                         Clock::duration holds);
 
 }  // namespace livecanary::daemon

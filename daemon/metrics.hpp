@@ -48,10 +48,10 @@ private:
 /// Most series one probe may have (docs/metrics.md).
 constexpr std::size_t series_limit = 75;
 
-/// What a probe may have at most, without `livecanary_probe_failure_reasons_total`, which gets what is left of
-/// `series_limit`, and without histograms that have a label and counters that have two: those come once
+/// What a probe may have at most, without `livecanary_probe_failure_reasons_total`, which gets what is left
+/// of `series_limit`, and without histograms that have a label and counters that have two: those come once
 /// something was observed, beyond the limit, and are bounded by what is configured.
-std::size_t most_series(const Kind& kind, const Probe& probe);
+std::size_t most_series(const Kind& kind, const Probe& probe = {});
 
 /// All series of one probe (docs/metrics.md). Counters that always exist start at 0.
 ///

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <random>
 
@@ -13,6 +14,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "daemon/anchors.hpp"
+#include "daemon/exchange.hpp"
 #include "daemon/execute.hpp"
 #include "daemon/explain.hpp"
 #include "daemon/result_json.hpp"
@@ -25,6 +27,8 @@ namespace livecanary::daemon {
 namespace asio = boost::asio;
 
 namespace {
+
+constexpr auto leaving_patience = std::chrono::seconds(2);
 
 struct Judged {
     const ProbeSettings* probe = nullptr;
@@ -52,6 +56,20 @@ std::vector<const ProbeSettings*> chosen(std::ostream& err, const ProbeCommand& 
     }
     for (const auto& probe : settings.probes)
         if (command.all || (!command.kind.empty() && probe.kind->name == command.kind)) add(probe);
+    // What they need of others comes before them.
+    for (std::size_t i = 0; i < found.size();) {
+        std::size_t before = 0;
+        for (const auto& name : found[i]->probe.after) {
+            const auto needed = std::ranges::find(settings.probes, name, &ProbeSettings::name);
+            if (needed == settings.probes.end()) continue;
+            const auto at = std::ranges::find(found, &*needed);
+            if (at < found.begin() + static_cast<std::ptrdiff_t>(i)) continue;
+            if (at != found.end()) found.erase(at);
+            found.insert(found.begin() + static_cast<std::ptrdiff_t>(i), &*needed);
+            ++before;
+        }
+        if (before == 0) ++i;
+    }
     if (found.empty() && !command.kind.empty()) {
         err << "livecanary: no probe of kind '" << command.kind << "'. There are:";
         for (const auto& probe : settings.probes) err << ' ' << probe.name << " (" << probe.kind->name << ')';
@@ -70,14 +88,20 @@ public:
           err_(err),
           command_(command),
           settings_(settings),
-          dns_(io_.get_executor(), settings.dns_servers),
-          anchors_(settings.anchors) {}
+          dns_(std::make_shared<net::Resolver>(io_.get_executor(), settings.dns_servers)),
+          anchors_(settings.anchors) {
+        exchange_.asked(asked_by(settings.probes));
+    }
 
     std::vector<Judged> run(const std::vector<const ProbeSettings*>& probes);
 
 private:
     asio::awaitable<void> one(Judged& judged);
+    asio::awaitable<void> leave(const ProbeSettings& probe);
     asio::awaitable<void> open_ledger();
+    void turn(asio::awaitable<void> work, asio::cancellation_signal& cut);
+    Env world(const ProbeSettings& probe);
+    Exchange::Answerer answerer(const std::string& name);
     ProbeRun::Observer observer();
 
     std::ostream& out_;
@@ -85,8 +109,9 @@ private:
     const ProbeCommand& command_;
     const Settings& settings_;
     asio::io_context io_{1};
-    net::Resolver dns_;
+    std::shared_ptr<net::Resolver> dns_;
     Anchors anchors_;
+    Exchange exchange_{[this](const std::string& name) { return answerer(name); }};
     std::optional<StateStore> store_{};  // once a probe makes something at its target
     LagRecord lag_{};
     bool interrupted_ = false;
@@ -118,14 +143,35 @@ asio::awaitable<void> Session::open_ledger() {
              << "): if this is killed, what it made is not removed\n";
 }
 
-asio::awaitable<void> Session::one(Judged& judged) {
-    if (judged.probe->probe.remove && !store_) co_await open_ledger();
+/// Without memory: it is the daemon's, and a run by hand must not move a mark of it.
+Env Session::world(const ProbeSettings& probe) {
     Env env;
-    env.dns = &dns_;
+    env.dns = dns_.get();
     env.ledger = store_ ? &*store_ : nullptr;
-    env.probe = judged.probe->name;
+    env.peers = &exchange_;
+    env.probe = probe.name;
     env.location = settings_.location;
     env.random.seed((std::uint64_t{std::random_device{}()} << 32) | std::random_device{}());
+    return env;
+}
+
+Exchange::Answerer Session::answerer(const std::string& name) {
+    const auto at = std::ranges::find(settings_.probes, name, &ProbeSettings::name);
+    if (at == settings_.probes.end()) return {};
+    // The settings outlive the session.
+    const std::shared_ptr<const ProbeSettings> kept(std::shared_ptr<void>(), &*at);
+    return {.settings = kept, .env = [this, kept] { return world(*kept); }, .dns = dns_};
+}
+
+asio::awaitable<void> Session::leave(const ProbeSettings& probe) {
+    Env env = world(probe);
+    ProbeRun run(env, leaving_patience);
+    co_await probe.probe.leave(run);
+}
+
+asio::awaitable<void> Session::one(Judged& judged) {
+    if (judged.probe->probe.remove && !store_) co_await open_ledger();
+    Env env = world(*judged.probe);
     const Honesty honesty{.lag = &lag_, .max_loop_lag = settings_.max_loop_lag};
     if (command_.live) out_ << judged.probe->name << " → " << judged.probe->probe.target << '\n';
     const auto started = env.now();
@@ -144,6 +190,20 @@ asio::awaitable<void> Session::one(Judged& judged) {
         co_await play_controls(*judged.probe, env, judged.run);
     }
     judged.found = judge(*judged.probe, judged.run);
+}
+
+/// To its end.
+void Session::turn(asio::awaitable<void> work, asio::cancellation_signal& cut) {
+    bool ended = false;
+    std::exception_ptr bug;
+    auto on_end = [&](const std::exception_ptr& failed) {
+        ended = true;
+        bug = failed;
+    };
+    asio::co_spawn(io_, std::move(work), asio::bind_cancellation_slot(cut.slot(), on_end));
+    while (!ended && io_.run_one() > 0) {
+    }
+    if (bug) std::rethrow_exception(bug);
 }
 
 std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes) {
@@ -170,16 +230,7 @@ std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes
         // Printing the last result may have held the loop up; that lag is not the next run's.
         io_.poll();
         Judged judged{.probe = probe};
-        bool ended = false;
-        std::exception_ptr bug;
-        auto on_end = [&](const std::exception_ptr& failed) {
-            ended = true;
-            bug = failed;
-        };
-        asio::co_spawn(io_, one(judged), asio::bind_cancellation_slot(cut.slot(), on_end));
-        while (!ended && io_.run_one() > 0) {
-        }
-        if (bug) std::rethrow_exception(bug);
+        turn(one(judged), cut);
         judged.cut = interrupted_;
         if (!judged.cut) all.push_back(std::move(judged));
         if (judged.cut) break;
@@ -195,6 +246,9 @@ std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes
             out_ << std::flush;
         }
     }
+    asio::cancellation_signal uncut;
+    for (const auto* probe : probes)
+        if (probe->probe.leave) turn(leave(*probe), uncut);
     stop_lag.emit(asio::cancellation_type::terminal);
     // Not until the loop is empty: a lookup that outlived its run may keep it busy for seconds.
     while (measuring && io_.run_one() > 0) {

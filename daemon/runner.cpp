@@ -27,6 +27,10 @@ constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto controls_gap = 60s;
 /// How far past its time a loop may be until the scheduler counts as standing.
 constexpr auto standing_after = 10s;
+/// For a probe that leaves to put away what it kept; a stop as a whole has 4.5 s (app.cpp).
+constexpr auto leaving_patience = 2s;
+/// A keyword in a log speaks for what fails now if it was found this long ago at most.
+constexpr auto keyword_holds = 15min;
 
 std::string milliseconds_text(Clock::duration d) {
     return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(d).count()) + "ms";
@@ -39,11 +43,7 @@ Runner::Runner(std::shared_ptr<const ProbeSettings> settings, Shared& shared)
       shared_(shared),
       incidents_(settings_->fail_after, settings_->recover_after),
       metrics_(*settings_) {
-    env_.now = shared.now;
-    env_.wall = shared.wall;
-    env_.ledger = shared.state;
-    env_.probe = settings_->name;
-    env_.location = shared.location;
+    env_ = world();
     const auto seed = shared.seed();
     env_.random.seed(seed);
     log::debug("probe seeded", {{"probe", settings_->name}, {"seed", std::to_string(seed)}});
@@ -53,18 +53,76 @@ Runner::Runner(std::shared_ptr<const ProbeSettings> settings, Shared& shared)
     status_.severity = settings_->severity;
 }
 
+Env Runner::world() const {
+    Env env;
+    env.now = shared_.now;
+    env.wall = shared_.wall;
+    env.ledger = shared_.state;
+    env.memory = shared_.state;
+    env.peers = shared_.exchange;
+    env.blocking = shared_.blocking;
+    env.probe = settings_->name;
+    env.location = shared_.location;
+    return env;
+}
+
 void Runner::start(std::function<void()> ended) {
-    auto on_end = [this, ended = std::move(ended)](const std::exception_ptr& failed) {
-        if (failed)
-            log::error("the loop of a probe ended by a fault of our own", {{"probe", settings_->name}});
-        ended();
-    };
+    ended_ = std::move(ended);
+    parts_ = 1;
+    if (settings_->probe.background) {
+        ++parts_;
+        beside_dns_ = shared_.dns;
+        beside_env_ = world();
+        beside_env_.dns = beside_dns_.get();
+        beside_env_.random.seed(shared_.seed());
+        auto on_end = [this](const std::exception_ptr& failed) { part_ended(failed, "background"); };
+        asio::co_spawn(shared_.executor, beside(),
+                       asio::bind_cancellation_slot(cancel_beside_.slot(), std::move(on_end)));
+    }
+    auto on_end = [this](const std::exception_ptr& failed) { part_ended(failed, "loop"); };
     asio::co_spawn(shared_.executor, loop(), asio::bind_cancellation_slot(cancel_.slot(), std::move(on_end)));
+}
+
+void Runner::part_ended(const std::exception_ptr& failed, std::string_view part) {
+    // What is cancelled between two waits ends by an exception: that is how it is stopped.
+    if (failed && !stopping_)
+        log::error("a part of a probe ended by a fault of our own",
+                   {{"probe", settings_->name}, {"part", std::string(part)}});
+    if (--parts_ > 0) return;
+    if (!settings_->probe.leave) {
+        ended_();
+        return;
+    }
+    auto on_end = [this](const std::exception_ptr&) { ended_(); };
+    asio::co_spawn(shared_.executor, leave(), std::move(on_end));
+}
+
+asio::awaitable<void> Runner::beside() { co_await settings_->probe.background(beside_env_); }
+
+asio::awaitable<void> Runner::leave() {
+    const auto dns = shared_.dns;
+    env_.dns = dns.get();
+    ProbeRun run(env_, leaving_patience);
+    co_await settings_->probe.leave(run);
+}
+
+Exchange::Answerer Runner::answerer() const {
+    Exchange::Answerer answerer;
+    answerer.settings = settings_;
+    answerer.dns = shared_.dns;
+    answerer.env = [world = world(), dns = shared_.dns.get(), seed = shared_.seed()] {
+        Env env = world;
+        env.dns = dns;
+        env.random.seed(seed);
+        return env;
+    };
+    return answerer;
 }
 
 void Runner::stop() {
     stopping_ = true;
     cancel_.emit(asio::cancellation_type::terminal);
+    cancel_beside_.emit(asio::cancellation_type::terminal);
 }
 
 asio::awaitable<void> Runner::loop() {
@@ -160,7 +218,9 @@ asio::awaitable<void> Runner::experiment(RunResult& result) {
 }
 
 void Runner::record(RunResult result, const Incidents::Step& step, bool confirmation) {
-    const Diagnosis found = judge(*settings_, result);
+    Diagnosis found = judge(*settings_, result);
+    if (shared_.exchange != nullptr)
+        confirm_by_keywords(found, shared_.exchange->told(topics::keyword, 0), shared_.wall(), keyword_holds);
     const auto& standing = incidents_.standing();
     metrics_.ran(result, found, standing, confirmation, shared_.now());
     if (step.ended) {

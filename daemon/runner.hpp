@@ -10,6 +10,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 
 #include "daemon/anchors.hpp"
+#include "daemon/exchange.hpp"
 #include "daemon/execute.hpp"
 #include "daemon/incidents.hpp"
 #include "daemon/metrics.hpp"
@@ -25,7 +26,9 @@ struct Shared {
     boost::asio::any_io_executor executor{};
     std::shared_ptr<net::Resolver> dns{};
     std::shared_ptr<Anchors> anchors{};
-    StateStore* state = nullptr;  ///< null: nothing may be made at a target
+    StateStore* state = nullptr;   ///< null: nothing may be made at a target, nothing is remembered
+    Exchange* exchange = nullptr;  ///< null: each probe is alone
+    boost::asio::any_io_executor blocking{};  ///< where probes read files; empty: on the loop
     LagRecord lag{};
     DaemonMetrics metrics{};
     Clock::duration max_loop_lag = std::chrono::milliseconds(250);
@@ -43,10 +46,13 @@ class Runner {
 public:
     Runner(std::shared_ptr<const ProbeSettings> settings, Shared& shared);
 
-    /// Starts the loop. `ended` is called once, when it is over: only then may the runner be destroyed.
+    /// Starts the loop, and what the probe does beside its runs. `ended` is called once, when all of it is
+    /// over: only then may the runner be destroyed.
     void start(std::function<void()> ended);
     /// Cuts the run under way (it still cleans up) and ends the loop.
     void stop();
+    /// For Exchange.
+    Exchange::Answerer answerer() const;
     const ProbeSettings& settings() const noexcept { return *settings_; }
     std::shared_ptr<const ProbeSettings> shared_settings() const noexcept { return settings_; }
 
@@ -58,6 +64,10 @@ public:
 
 private:
     boost::asio::awaitable<void> loop();
+    boost::asio::awaitable<void> beside();
+    boost::asio::awaitable<void> leave();
+    void part_ended(const std::exception_ptr& failed, std::string_view part);
+    Env world() const;
     boost::asio::awaitable<void> run_once(bool confirmation);
     /// A failure while nothing else answers either is not the target's.
     boost::asio::awaitable<void> ask_anchors(RunResult& result);
@@ -68,9 +78,13 @@ private:
     Shared& shared_;
     std::shared_ptr<net::Resolver> dns_{};  // of the run under way: a reload may bring another
     Env env_{};
+    Env beside_env_{};
+    std::shared_ptr<net::Resolver> beside_dns_{};
     Incidents incidents_;
     ProbeMetrics metrics_;
-    boost::asio::cancellation_signal cancel_{};
+    boost::asio::cancellation_signal cancel_{}, cancel_beside_{};
+    std::function<void()> ended_{};
+    int parts_ = 0;  // of the loop and what goes on beside it, those that have not ended
     bool stopping_ = false;
     bool running_ = false;
     Clock::time_point due_{};  // of the next run, or of the one under way

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
@@ -17,12 +18,16 @@ namespace {
 using namespace std::chrono_literals;
 
 /// Of the tables below. A file of a later version is left alone: a newer daemon may be at work in it.
-constexpr std::int64_t schema_version = 1;
-constexpr const char* schema =
+constexpr std::int64_t schema_version = 2;
+/// What turns a file of each version into one of the next.
+constexpr const char* schema[schema_version] = {
     "CREATE TABLE litter (probe TEXT NOT NULL, store TEXT NOT NULL, item TEXT NOT NULL, made_ms INTEGER NOT "
     "NULL,"
     " owner TEXT NOT NULL, PRIMARY KEY (probe, store, item)) WITHOUT ROWID;"
-    "PRAGMA user_version = 1;";
+    "PRAGMA user_version = 1;",
+    "CREATE TABLE memory (probe TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,"
+    " PRIMARY KEY (probe, key)) WITHOUT ROWID;"
+    "PRAGMA user_version = 2;"};
 
 /// Another process writes for milliseconds; somebody with a shell open may do so for as long as he likes.
 constexpr int busy_milliseconds = 1000;
@@ -193,7 +198,9 @@ bool StateFile::set_up() {
         return failed(SQLITE_MISMATCH, "written by a newer livecanary (version " + std::to_string(version) +
                                            " of the file, this one knows " + std::to_string(schema_version) +
                                            ")");
-    return (version == schema_version || run(schema)) && run("COMMIT");
+    for (; version < schema_version; ++version)
+        if (!run(schema[version])) return false;
+    return run("COMMIT");
 }
 
 /// Renames what cannot be used, so that a new file can be begun and a person may look at the old one.
@@ -217,6 +224,7 @@ void StateFile::file_lost() {
         entry.written = false;
         pending_[key] = entry;
     }
+    for (const auto& [key, value] : memories_) pending_memories_.insert(key);
 }
 
 /// The entries as the file has them, with what waits to be written.
@@ -237,7 +245,22 @@ bool StateFile::load() {
         }
     }
     entries_ = std::move(found);
-    return true;
+    return load_memories();
+}
+
+/// What is not known yet: what this process remembers is newer than the file.
+bool StateFile::load_memories() {
+    Statement select(database_.get(), "SELECT probe, key, value FROM memory");
+    int code = SQLITE_OK;
+    while ((code = select.step()) == SQLITE_ROW)
+        memories_.try_emplace({select.text(0), select.text(1)}, select.text(2));
+    return code == SQLITE_DONE || failed(code);
+}
+
+void StateFile::remember(const MemoryKey& key, std::string value) {
+    memories_[key] = std::move(value);
+    pending_memories_.insert(key);
+    write();
 }
 
 /// Lets go of a file that is no longer the one at our path: what is written to it would be lost.
@@ -253,7 +276,7 @@ void StateFile::check_place() {
 
 /// Writes all that waits, if it can be.
 void StateFile::write() {
-    if (pending_.empty()) return;
+    if (pending_.empty() && pending_memories_.empty()) return;
     check_place();
     if (!database_) open();
     bool done = database_ && write_pending();
@@ -272,12 +295,10 @@ void StateFile::write() {
 
 bool StateFile::write_pending() {
     if (!run("BEGIN IMMEDIATE")) return false;
-    for (const auto& [key, entry] : pending_) {
-        if (write_one(key, entry)) continue;
-        sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
-        return false;
-    }
-    if (!run("COMMIT")) {
+    const bool done =
+        std::ranges::all_of(pending_, [this](const auto& p) { return write_one(p.first, p.second); }) &&
+        std::ranges::all_of(pending_memories_, [this](const auto& key) { return write_memory(key); });
+    if (!done || !run("COMMIT")) {
         // Some failures end the transaction, some leave it open.
         sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
         return false;
@@ -285,7 +306,19 @@ bool StateFile::write_pending() {
     for (const auto& [key, entry] : pending_)
         if (const auto at = entries_.find(key); at != entries_.end()) at->second.written = true;
     pending_.clear();
+    pending_memories_.clear();
     return true;
+}
+
+bool StateFile::write_memory(const MemoryKey& key) {
+    Statement statement(database_.get(),
+                        "INSERT INTO memory (probe, key, value) VALUES (?1, ?2, ?3)"
+                        " ON CONFLICT (probe, key) DO UPDATE SET value = excluded.value");
+    statement.bind(1, key.probe);
+    statement.bind(2, key.key);
+    statement.bind(3, memories_.at(key));
+    const int code = statement.step();
+    return code == SQLITE_DONE || failed(code);
 }
 
 bool StateFile::write_one(const LitterKey& key, const std::optional<LitterEntry>& entry) {

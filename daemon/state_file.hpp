@@ -1,6 +1,6 @@
 #pragma once
-// The ledger as it stands in SQLite; in memory while the disk cannot be had. Blocking: for the store's own
-// thread.
+// The ledger, and what probes remember, as they stand in SQLite; in memory while the disk cannot be had.
+// Blocking: for the store's own thread.
 #include <chrono>
 #include <compare>
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -44,6 +45,12 @@ struct LitterEntry {
     bool written = false;  ///< stands in the file
 };
 
+/// Names what a probe remembers.
+struct MemoryKey {
+    std::string probe{}, key{};
+    auto operator<=>(const MemoryKey&) const = default;
+};
+
 /// Every entry is known in memory too. What could not be written waits, and goes along with the next write
 /// that can be made: so a full disk costs durability, and nothing else.
 class StateFile {
@@ -59,8 +66,12 @@ public:
     void strike(const Litter& litter);
     /// Looks what other processes have recorded and struck out.
     void refresh();
+    /// As record().
+    void remember(const MemoryKey& key, std::string value);
 
     const std::map<LitterKey, LitterEntry>& entries() const noexcept { return entries_; }
+    /// What this process remembered, and what stood in the file when it was opened: nobody else writes it.
+    const std::map<MemoryKey, std::string>& memories() const noexcept { return memories_; }
     const StateOptions& options() const noexcept { return options_; }
     /// Why we work in memory; empty if what was asked for last is on disk.
     const std::string& trouble() const noexcept { return trouble_; }
@@ -83,6 +94,8 @@ private:
     void write();
     bool write_pending();
     bool write_one(const LitterKey& key, const std::optional<LitterEntry>& entry);
+    bool write_memory(const MemoryKey& key);
+    bool load_memories();
     bool run(const char* sql);
     bool number(const char* sql, std::int64_t& out);
     bool failed(int code, std::string words = {});
@@ -93,8 +106,10 @@ private:
     std::unique_ptr<sqlite3, Close> database_{};
     std::map<LitterKey, LitterEntry> entries_{};
     std::map<LitterKey, std::optional<LitterEntry>>
-        pending_{};               ///< not yet written; nothing: to be struck out
-    Clock::time_point opened_{};  ///< or tried to
+        pending_{};  ///< not yet written; nothing: to be struck out
+    std::map<MemoryKey, std::string> memories_{};
+    std::set<MemoryKey> pending_memories_{};  ///< not yet written
+    Clock::time_point opened_{};              ///< or tried to
     std::uint64_t device_ = 0, inode_ = 0;
     int code_ = 0;  ///< of the last failure, as SQLite has it
     std::string trouble_{}, words_{};

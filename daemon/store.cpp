@@ -59,6 +59,22 @@ asio::awaitable<error_code> StateStore::strike(Litter litter) {
     return on_worker(std::move(work));
 }
 
+asio::awaitable<std::optional<std::string>> StateStore::recall(std::string probe, std::string key) {
+    std::function<std::optional<std::string>()> work = [this,
+                                                        name = MemoryKey{std::move(probe), std::move(key)}] {
+        const auto& memories = file_->memories();
+        const auto at = memories.find(name);
+        return at != memories.end() ? std::optional(at->second) : std::nullopt;
+    };
+    return on_worker(std::move(work));
+}
+
+asio::awaitable<error_code> StateStore::remember(std::string probe, std::string key, std::string value) {
+    std::function<error_code()> work = [this, name = MemoryKey{std::move(probe), std::move(key)},
+                                        value = std::move(value)] { return remember_now(name, value); };
+    return on_worker(std::move(work));
+}
+
 void StateStore::run_ended(std::string probe) {
     asio::post(worker_, [this, probe = std::move(probe)] {
         std::erase_if(under_way_, [&](const LitterKey& key) { return key.probe == probe; });
@@ -129,6 +145,15 @@ error_code StateStore::strike_now(const Litter& litter) {
     claimed_.erase(key);
     under_way_.erase(key);
     file_->strike(litter);
+    publish();
+    return {};
+}
+
+error_code StateStore::remember_now(const MemoryKey& key, const std::string& value) {
+    const bool is_new = !file_->memories().contains(key);
+    if (value.size() > most_remembered || (is_new && file_->memories().size() >= most_memories))
+        return make_error_code(boost::system::errc::value_too_large);
+    file_->remember(key, value);
     publish();
     return {};
 }

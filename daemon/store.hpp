@@ -1,6 +1,6 @@
 #pragma once
-// What outlives the daemon: the ledger of what runs make at their targets. On a thread of its own, since a
-// disk may take its time.
+// What outlives the daemon: the ledger of what runs make at their targets, and what probes remember. On a
+// thread of its own, since a disk may take its time.
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +17,7 @@
 
 #include "daemon/state_file.hpp"
 #include "probes/core/ledger.hpp"
+#include "probes/core/memory.hpp"
 
 namespace livecanary::daemon {
 
@@ -27,6 +28,8 @@ enum class LedgerError {
 };
 error_code make_error_code(LedgerError error) noexcept;
 
+/// Of all probes together; a probe has a handful.
+constexpr std::size_t most_memories = 100'000;
 /// Of all probes together. A run a minute that can never remove what it makes gets there after two months.
 constexpr std::size_t most_litter = 100'000;
 
@@ -62,7 +65,7 @@ struct StateFigures {
 };
 
 /// Safe to call from any one executor at a time. What is asked for is done in the order asked.
-class StateStore final : public Ledger {
+class StateStore final : public Ledger, public Memory {
 public:
     /// Returns at once: the file is opened on the store's thread. Without `options.say` it says nothing.
     explicit StateStore(StateOptions options);
@@ -75,6 +78,9 @@ public:
     /// cancellation.
     boost::asio::awaitable<error_code> record(Litter litter) override;
     boost::asio::awaitable<error_code> strike(Litter litter) override;
+    boost::asio::awaitable<std::optional<std::string>> recall(std::string probe, std::string key) override;
+    boost::asio::awaitable<error_code> remember(std::string probe, std::string key,
+                                                std::string value) override;
     /// No run of `probe` has anything under way any more.
     void run_ended(std::string probe);
 
@@ -98,6 +104,7 @@ private:
     Hands hands_of(const LitterKey& key, const LitterEntry& entry) const;
     error_code record_now(const Litter& litter);
     error_code strike_now(const Litter& litter);
+    error_code remember_now(const MemoryKey& key, const std::string& value);
     bool claim_now(const Litter& litter);
     std::vector<HeldLitter> all_now();
     void publish();

@@ -34,6 +34,8 @@ struct Probe {
 
     /// Names of the probes this one asks (peers.hpp).
     std::vector<std::string> asks{};
+    /// Those of them that must have run first, to have something to give: `livecanary probe` runs them too.
+    std::vector<std::string> after{};
     /// Answers another probe, on a run of its own that has no result. A run of this probe may be under way
     /// meanwhile. Empty for kinds that are asked nothing.
     std::function<boost::asio::awaitable<result<PeerAnswer>>(ProbeRun&, const Question&)> answer{};

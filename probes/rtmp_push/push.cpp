@@ -16,6 +16,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "probes/core/error_table.hpp"
+#include "probes/core/peers.hpp"
 #include "probes/net/resolver.hpp"
 #include "probes/protocol/rtmp/session.hpp"
 #include "probes/protocol/stamp.hpp"
@@ -54,6 +55,9 @@ constexpr auto reserve = 1s;
 
 /// How often we ask for acknowledgements, in bytes.
 constexpr std::uint64_t ack_window = 10'000;
+
+/// How the cloud's callbacks number them (vendor's document 267/38081).
+constexpr std::string_view began_event = "1", ended_event = "0";
 
 constexpr std::uint32_t first_ping = 1;
 constexpr std::uint32_t last_ping = 2;
@@ -127,6 +131,10 @@ public:
     /// Sends the viewers home, if there are any left.
     asio::awaitable<void> dismiss();
     std::vector<Viewed> take_viewed() { return std::move(viewed_); }
+    /// What the cloud's callbacks are compared with (topics::push): that the stream is on air, and that it
+    /// has ended.
+    void tell(std::string_view event);
+    bool was_accepted() const noexcept { return accepted_; }
 
 private:
     /// Sends what the session queued and waits for an event of type `Wanted`, or the failure.
@@ -351,7 +359,10 @@ asio::awaitable<bool> Talk::play() {
     }
     for (;;) {
         const auto now = run_.env().now();
-        accepted_ = now - began >= acceptance;
+        if (!accepted_ && now - began >= acceptance) {
+            accepted_ = true;
+            tell(began_event);
+        }
         if (fails(drain()) || fails(link_.read_error)) co_return false;
         if (now >= until && (!audience_ || audience_->content())) break;
         if (now >= run_.deadline()) co_return !fails(asio::error::timed_out);
@@ -382,6 +393,20 @@ asio::awaitable<bool> Talk::play() {
     viewed_ = audience_->take();
     report(plan_.viewings, viewed_, run_);
     co_return true;
+}
+
+void Talk::tell(std::string_view event) {
+    if (run_.env().peers == nullptr) return;
+    Notice notice;
+    notice.topic = topics::push;
+    notice.from = run_.env().probe;
+    notice.at = run_.env().wall();
+    notice.facts = {{"event", std::string(event)},
+                    {"domain", plan_.url.host},
+                    {"app", plan_.url.app},
+                    {"stream_id", plan_.url.stream_name},
+                    {"run_id", run_.run_id()}};
+    run_.env().peers->tell(std::move(notice));
 }
 
 asio::awaitable<void> Talk::dismiss() {
@@ -582,6 +607,7 @@ asio::awaitable<std::vector<Viewed>> push(const Plan& plan, ProbeRun& run) {
     co_await asio::this_coro::reset_cancellation_state();
     co_await talk.dismiss();
     co_await talk.farewell();
+    if (talk.was_accepted()) talk.tell(ended_event);
     if (is_cut(co_await asio::this_coro::cancellation_state)) run.cut();
     link.connection.close();
     while (link.reading) {

@@ -322,6 +322,46 @@ TEST(AllKinds, LeaveRoomForTheReasonsOfFailuresWithinTheLimit) {
     for (const Kind* kind : all_kinds()) EXPECT_LE(most_series(*kind) + reasons, series_limit) << kind->name;
 }
 
+constexpr std::array<std::string_view, 2> caches{"hit", "miss"};
+constexpr std::array<std::string_view, 2> codes{"200", "404"};
+constexpr Value responses{.metric = "livecanary_test_responses_total",
+                          .help = "Responses.",
+                          .type = ValueType::counter,
+                          .label = "code",
+                          .label_values = codes,
+                          .second_label = "cache",
+                          .second_label_values = caches};
+constexpr Value table_rows{.metric = "livecanary_test_table_rows", .help = "Rows.", .label = "table"};
+constexpr std::array configured_values{responses, table_rows};
+constexpr Kind configured{
+    .name = "configured", .phases = one_phase, .values = configured_values, .make = nullptr};
+
+TEST_F(ProbeMetricsTest, LabelsAreBoundedByTheConfigurationAndTwoOfThemComeWhenObserved) {
+    auto settings = settings_of(configured);
+    settings.probe.label_values["table"] = {"tb_vod", "tb_room"};
+    const Probe bare;
+    EXPECT_EQ(most_series(configured, settings.probe), most_series(configured, bare) + 2);
+    ProbeMetrics own(settings);
+    EXPECT_EQ(text_of(own).find("livecanary_test_"), std::string::npos);
+    ProbeRun run(world.env, 10s);
+    run.found(table_rows, 7, "tb_vod");
+    run.found(table_rows, 8, "a table that a server made up");
+    run.found(responses, 1, "200", "hit");
+    run.found(responses, 1, "200", "hit");
+    run.found(responses, 1, "404", "somewhere");
+    own.ran(run.ok(), {}, standing, false, world.now);
+    const std::string text = text_of(own);
+    EXPECT_EQ(number_in(text, "test_table_rows{probe=\"p1\",kind=\"configured\",table=\"tb_vod\"}"), "7");
+    EXPECT_EQ(number_in(text,
+                        "test_responses_total{probe=\"p1\",kind=\"configured\",code=\"200\",cache="
+                        "\"hit\"}"),
+              "2");
+    EXPECT_EQ(text.find("made up"), std::string::npos);
+    EXPECT_EQ(text.find("tb_room"), std::string::npos) << "a gauge that is not known";
+    EXPECT_EQ(text.find("\"404\""), std::string::npos);
+    EXPECT_EQ(text.find("\"miss\""), std::string::npos);
+}
+
 TEST_F(ProbeMetricsTest, WhateverAServerDoesTheSeriesStayWithinTheLimit) {
     for (std::size_t phase = 1; phase <= push_phases.size(); ++phase)
         for (int error = 1; error <= conclusive_errors; ++error)

@@ -258,5 +258,47 @@ TEST_F(ProbeNow, DoesNotWaitForALookupItLeftBehind) {
     EXPECT_EQ(silent.questions(), 2) << "for A and for AAAA; c-ares asks again two seconds later";
 }
 
+asio::awaitable<result<PeerAnswer>> answer_with(std::string words) {
+    PeerAnswer answer;
+    answer.facts["words"] = std::move(words);
+    co_return answer;
+}
+asio::awaitable<RunResult> ask_and_end(ProbeRun& run, std::string& heard) {
+    run.enter(publish);
+    Question question;
+    question.what = questions::object;
+    question.deadline = run.deadline();
+    const auto answer = co_await run.env().peers->ask("bucket", std::move(question));
+    heard = answer ? answer->facts.at("words") : answer.error().message();
+    co_return run.ok();
+}
+asio::awaitable<void> note_leaving(bool& left) {
+    left = true;
+    co_return;
+}
+
+TEST_F(ProbeNow, WhatOneNeedsOfAnotherRunsFirstAndIsPutAwayAfter) {
+    std::string heard;
+    bool left = false, left_before_it_was_asked = false;
+    add("cdn", {[&](ProbeRun& run) {
+            left_before_it_was_asked = left;
+            return ask_and_end(run, heard);
+        }});
+    auto& bucket = add("bucket", {succeeds()});
+    settings.probes[0].probe.asks = settings.probes[0].probe.after = {"bucket"};
+    settings.probes[1].probe.answer = [&](ProbeRun& run, const Question& question) {
+        EXPECT_TRUE(run.env().peers->is_asked("bucket"));
+        return answer_with(std::string(question.what) + " after " + std::to_string(bucket.ended) + " run");
+    };
+    settings.probes[1].probe.leave = [&](ProbeRun&) { return note_leaving(left); };
+    EXPECT_EQ(run({.names = {"cdn"}}), 0);
+    EXPECT_EQ(heard, "object after 1 run");
+    EXPECT_LT(out.str().find("bucket"), out.str().find("cdn"));
+    EXPECT_FALSE(left_before_it_was_asked);
+    EXPECT_TRUE(left);
+    EXPECT_EQ(run({.names = {"cdn", "bucket"}}), 0);
+    EXPECT_EQ(bucket.ended, 2) << "once each time";
+}
+
 }  // namespace
 }  // namespace livecanary::daemon

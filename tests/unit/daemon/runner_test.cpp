@@ -6,6 +6,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -419,6 +420,70 @@ TEST_F(RunnerTest, EachProbeHasRandomnessOfItsOwn) {
     run_until_series(other, "runs_total", 1);
     ASSERT_EQ(numbers.size(), 2U);
     EXPECT_NE(numbers[0], numbers[1]);
+}
+
+/// Goes on until it is cancelled, and puts something away then.
+asio::awaitable<void> go_on(Env& env, std::vector<std::string>& seen) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    seen.push_back(env.probe + " goes on");
+    asio::steady_timer forever(co_await asio::this_coro::executor, Clock::time_point::max());
+    co_await forever.async_wait(net::no_throw);
+    seen.push_back("is stopped");
+}
+asio::awaitable<void> take_leave(ProbeRun& run, std::vector<std::string>& seen) {
+    seen.push_back(run.deadline() > run.started() ? "leaves" : "leaves without time");
+    co_return;
+}
+
+TEST_F(RunnerTest, WhatGoesOnBesideTheRunsIsJoinedAndThenTheProbeLeaves) {
+    std::vector<std::string> seen;
+    auto& probe = scripted({succeeds()});
+    auto settings = probe.settings();
+    settings.probe.background = [&](Env& env) { return go_on(env, seen); };
+    settings.probe.leave = [&](ProbeRun& run) { return take_leave(run, seen); };
+    auto& one = start(std::move(settings));
+    run_until_series(one, "runs_total", 2);
+    EXPECT_EQ(seen, std::vector<std::string>{"p goes on"});
+    stop(one);
+    EXPECT_EQ(seen, (std::vector<std::string>{"p goes on", "is stopped", "leaves"}));
+}
+
+asio::awaitable<void> fall_over(Env&) {
+    throw std::runtime_error("a bug");
+    co_return;
+}
+
+TEST_F(RunnerTest, AFaultBesideTheRunsEndsNoRun) {
+    auto settings = scripted({succeeds()}).settings();
+    settings.probe.background = fall_over;
+    auto& one = start(std::move(settings));
+    run_until_series(one, "runs_total", 2);
+    stop(one);
+}
+
+TEST_F(RunnerTest, AKeywordOfALogConfirmsACauseAndClaimsNone) {
+    Notice notice{.from = "backend-log", .at = std::chrono::system_clock::now()};
+    notice.facts = {{"cause", "callback_api_key_mismatch"}, {"line", "check_sign error:***"}};
+    const auto now = notice.at + 1min;
+    Diagnosis claimed = claim(Cause::callback_api_key_mismatch, "the key oracle says so");
+    confirm_by_keywords(claimed, {notice}, now, 15min);
+    EXPECT_EQ(claimed.because,
+              "the key oracle says so; the log read by backend-log says so too: check_sign error:***");
+    Diagnosis open = one_of(
+        CauseClass::callback_refused,
+        {{Cause::db_config_mismatch, "the commonest"}, {Cause::callback_api_key_mismatch, "it may be"}},
+        "refused");
+    confirm_by_keywords(open, {notice}, now, 15min);
+    EXPECT_FALSE(open.cause);
+    EXPECT_EQ(open.candidates[0].why, "the commonest");
+    EXPECT_EQ(open.candidates[1].why,
+              "it may be; the log read by backend-log says so too: check_sign error:***");
+    Diagnosis old = claim(Cause::callback_api_key_mismatch, "the key oracle says so");
+    confirm_by_keywords(old, {notice}, notice.at + 16min, 15min);
+    EXPECT_EQ(old.because, "the key oracle says so");
+    Diagnosis none;
+    confirm_by_keywords(none, {notice}, now, 15min);
+    EXPECT_TRUE(none.because.empty());
 }
 
 }  // namespace

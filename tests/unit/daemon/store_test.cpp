@@ -395,13 +395,13 @@ TEST_F(Store, AFileThatMayNotBeReadIsSetAside) {
 
 TEST_F(Store, AFileOfALaterVersionIsLeftAlone) {
     EXPECT_FALSE(record(*open("died"), "a"));
-    Shell(folder.file()).run("PRAGMA user_version = 2");
+    Shell(folder.file()).run("PRAGMA user_version = 3");
     const auto store = open();
-    EXPECT_EQ(trouble(*store), "written by a newer livecanary (version 2 of the file, this one knows 1)");
+    EXPECT_EQ(trouble(*store), "written by a newer livecanary (version 3 of the file, this one knows 2)");
     EXPECT_EQ(said,
               Items{"level=error msg=\"the state cannot be written: it is kept in memory only\" file=" +
                     folder.file().string() +
-                    " error=\"written by a newer livecanary (version 2 of the file, this one knows 1)\""});
+                    " error=\"written by a newer livecanary (version 3 of the file, this one knows 2)\""});
     EXPECT_FALSE(record(*store, "b"));
     EXPECT_EQ(failures(*store), 1U);
     EXPECT_EQ(folder.set_aside(), Items{});
@@ -600,6 +600,60 @@ TEST_F(Store, WhatWasAskedForIsDoneBeforeItGoes) {
     store.reset();
     EXPECT_EQ(in_file(), "a");
     EXPECT_FALSE(task.wait());
+}
+
+TEST_F(Store, RemembersOverRestarts) {
+    {
+        const auto store = open();
+        EXPECT_EQ(await(store->recall("db", "mark")), std::nullopt);
+        EXPECT_FALSE(await(store->remember("db", "mark", "17")));
+        EXPECT_FALSE(await(store->remember("db", "mark", "18")));
+        EXPECT_FALSE(await(store->remember("log", "mark", std::string("a\0b", 3))));
+        EXPECT_EQ(await(store->recall("db", "mark")), "18");
+    }
+    const auto store = open();
+    EXPECT_EQ(await(store->recall("db", "mark")), "18");
+    EXPECT_EQ(await(store->recall("log", "mark")), std::string("a\0b", 3));
+    EXPECT_EQ(await(store->recall("other", "mark")), std::nullopt);
+}
+
+TEST_F(Store, WhatIsRememberedIsBounded) {
+    const auto store = open();
+    EXPECT_FALSE(await(store->remember("p", "k", std::string(most_remembered, 'x'))));
+    EXPECT_TRUE(await(store->remember("p", "k", std::string(most_remembered + 1, 'x'))));
+    EXPECT_EQ(await(store->recall("p", "k"))->size(), most_remembered) << "the old one stays";
+}
+
+TEST_F(Store, RemembersInMemoryWhileThereIsNoFileAndWritesItLater) {
+    auto store = open();
+    EXPECT_FALSE(await(store->remember("db", "mark", "17")));
+    std::filesystem::remove_all(folder.path());
+    std::ofstream(folder.path()) << "in the way";
+    EXPECT_FALSE(await(store->remember("db", "mark", "18")));
+    EXPECT_EQ(await(store->recall("db", "mark")), "18");
+    EXPECT_NE(trouble(*store), "");
+    std::filesystem::remove(folder.path());
+    std::filesystem::create_directory(folder.path());
+    shift = 2h;
+    EXPECT_FALSE(await(store->remember("db", "other", "1")));
+    EXPECT_EQ(trouble(*store), "");
+    store.reset();
+    EXPECT_EQ(Shell(folder.file()).run("SELECT group_concat(key || '=' || value) FROM memory"),
+              "mark=18,other=1");
+}
+
+// What 0.1.0 wrote has no such table.
+TEST_F(Store, AFileOfTheFirstVersionIsTakenOver) {
+    Shell(folder.file())
+        .run(
+            "CREATE TABLE litter (probe TEXT NOT NULL, store TEXT NOT NULL, item TEXT NOT NULL, made_ms "
+            "INTEGER NOT NULL, owner TEXT NOT NULL, PRIMARY KEY (probe, store, item)) WITHOUT ROWID;"
+            "INSERT INTO litter VALUES ('p', 'cos', 'a', 0, 'died'); PRAGMA user_version = 1;");
+    const auto store = open();
+    EXPECT_EQ(trouble(*store), "");
+    EXPECT_EQ(leftovers(*store), Items{"a"});
+    EXPECT_FALSE(await(store->remember("db", "mark", "17")));
+    EXPECT_EQ(Shell(folder.file()).run("PRAGMA user_version"), "2");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "tests/support/fake_peers.hpp"
 #include "tests/support/tls_peer.hpp"
 #include "tests/unit/kinds/push_stage.hpp"
 
@@ -211,11 +212,23 @@ class RtmpPushAccepted : public testing::TestWithParam<Good> {};
 
 TEST_P(RtmpPushAccepted, IsOkAndGivesBackTheName) {
     PushStage stage;
+    FakePeers peers;
+    stage.env.peers = &peers;
     ScriptedRtmpServer server(stage.io, GetParam().story);
     const Probe probe = stage.make("url = 'rtmp://127.0.0.1:" + std::to_string(server.port()) +
-                                   "/live/canary'\nmedia = '1s'\n");
+                                   "/live/canary?key=value'\nmedia = '1s'\n");
     const RunResult run = stage.judge(probe).run;
     EXPECT_EQ(run.outcome(), RunOutcome::ok) << run.code.message();
+    ASSERT_EQ(peers.notices.size(), 2U) << "on air, and ended: what the cloud calls back for";
+    for (std::size_t i = 0; i < 2; ++i) {
+        EXPECT_EQ(peers.notices[i].topic, topics::push);
+        EXPECT_EQ(peers.notices[i].from, stage.env.probe);
+        EXPECT_EQ(peers.notices[i].facts, (Facts{{"event", i == 0 ? "1" : "0"},
+                                                 {"domain", "127.0.0.1"},
+                                                 {"app", "live"},
+                                                 {"stream_id", "canary"},
+                                                 {"run_id", run.run_id}}));
+    }
     EXPECT_EQ(way(run), "dns tcp handshake connect create_stream publish media teardown");
     EXPECT_EQ(run.fingerprint, "");
     stage.wait_until_deserted(server);
