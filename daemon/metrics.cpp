@@ -228,7 +228,7 @@ public:
         auto info = settings.labels;
         for (const auto& label : labels_) info[label.name] = label.value;
         info["target"] = settings.probe.target;
-        info["journey"] = "";
+        info["journey"] = settings.journey;
         info["severity"] = settings.severity;
         for (const auto& [name, value] : info) info_.push_back({name, value});
     }

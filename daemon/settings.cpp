@@ -238,6 +238,7 @@ public:
             root.unread();
         }
         check_references();
+        name_journeys();
         sort_mistakes();
         if (settings_->reference && loaded_->ok()) add_reference();
     }
@@ -375,6 +376,20 @@ private:
                     message.append("; did you mean '").append(*near).append("'?");
             }
             loaded_->mistakes.push_back(std::move(reference.if_missing));
+        }
+    }
+
+    /// A hop's alert must be known for its journey's (contract: one broken hop is one alert).
+    void name_journeys() {
+        for (const ProbeSettings& journey : settings_->probes) {
+            if (journey.kind->name != "journey") continue;
+            for (ProbeSettings& probe : settings_->probes) {
+                const auto& hops = journey.probe.asks;
+                const bool is_hop = std::ranges::find(hops, probe.name) != hops.end();
+                if (!probe.journey.empty() || (!is_hop && &probe != &journey)) continue;
+                probe.journey = journey.name;
+                probe.identity += ' ' + journey.name;
+            }
         }
     }
 

@@ -24,6 +24,9 @@ struct ProbeSettings {
     int recover_after = 2;  ///< consecutive successes until it no longer does
     std::string severity = "critical";
     std::map<std::string, std::string> labels{};
+    /// The journey it is a hop of (the first one in the files, if it is of several), or that it is itself;
+    /// else empty.
+    std::string journey{};
     std::vector<config::Window> maintenance{};  ///< it runs, but its runs prove nothing and do not alert
     /// The table as read, with the defaults, secrets and location that went into it, hashed (SHA-256, hex):
     /// two probes of equal identity are the same probe to a reload. Not for logs: it would let a weak secret

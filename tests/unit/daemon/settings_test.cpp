@@ -261,6 +261,25 @@ Loaded load_example(bool taken_over) {
     return load_settings("l.toml", world.surroundings());  // with the kinds that are built in
 }
 
+TEST(Journeys, HopsKnowTheirJourneyAndChangeWithIt) {
+    const std::string hops =
+        "[[probe]]\nname = 'push'\nkind = 'rtmp_push'\nurl = 'rtmp://push.example.com/live/x'\n"
+        "[[probe]]\nname = 'other'\nkind = 'rtmp_push'\nurl = 'rtmp://push.example.com/live/y'\n";
+    const std::string journey =
+        "[[probe]]\nname = 'replay'\nkind = 'journey'\npush = 'push'\ntimeout = '1m'\n";
+    const FakeWorld with{.files = {{"l.toml", hops + journey}}}, without{.files = {{"l.toml", hops}}};
+    const Loaded loaded = load_settings("l.toml", with.surroundings());
+    ASSERT_EQ(mistakes(loaded), Strings{});
+    const auto& probes = loaded.settings.probes;
+    ASSERT_GE(probes.size(), 3U);
+    EXPECT_EQ(probes[0].journey, "replay");
+    EXPECT_EQ(probes[1].journey, "");
+    EXPECT_EQ(probes[2].journey, "replay");
+    const Loaded alone = load_settings("l.toml", without.surroundings());
+    EXPECT_NE(alone.settings.probes[0].identity, probes[0].identity) << "its label changes";
+    EXPECT_EQ(alone.settings.probes[1].identity, probes[1].identity);
+}
+
 TEST(Example, ChangesNothingAsInstalled) {
     const Loaded loaded = load_example(false);
     EXPECT_EQ(mistakes(loaded), Strings{});

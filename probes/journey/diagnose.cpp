@@ -1,0 +1,133 @@
+#include "probes/journey/diagnose.hpp"
+
+#include <algorithm>
+
+#include "probes/catalogue/catalogue.hpp"
+#include "probes/journey/walk.hpp"
+
+namespace livecanary::journey {
+namespace {
+
+/// A class with the candidates the catalogue has for it.
+Diagnosis as_catalogued(CauseClass cause_class, std::string because, std::vector<Cause> first = {},
+                        std::vector<std::string> ruled_out = {}) {
+    std::vector<Candidate> candidates;
+    const auto& entries = entry(cause_class).candidates;
+    const auto add = [&](const ClassCandidate& from) {
+        const auto is_there = [&](const Candidate& c) { return c.cause == from.cause; };
+        const auto excluded = [&](const std::string& text) {
+            return text.starts_with(std::string(to_string(from.cause)) + ":");
+        };
+        if (std::ranges::none_of(candidates, is_there) && std::ranges::none_of(ruled_out, excluded))
+            candidates.push_back({from.cause, std::string(from.why)});
+    };
+    for (const Cause cause : first)
+        for (const auto& from : entries)
+            if (from.cause == cause) add(from);
+    for (const auto& from : entries) add(from);
+    return one_of(cause_class, std::move(candidates), std::move(because), std::move(ruled_out));
+}
+
+/// What the push's own rules make of it; they know more than the journey does.
+Diagnosis of_push(const RunResult& run) {
+    const std::string because = "the stream was not taken: " + std::string(run.got("push"));
+    const auto label = run.got("push_label");
+    for (const auto& known : all_causes())
+        if (to_string(known.id) == label) return claim(known.id, because);
+    for (const auto& known : all_classes())
+        if (to_string(known.id) == label) return as_catalogued(known.id, because);
+    return {.because = because};
+}
+
+Diagnosis of_callback(const RunResult& run) {
+    if (run.code == JourneyError::event_refused) {
+        const auto code = run.got("callback_code");
+        const std::string because = "the event came and the backend answered code " + std::string(code) +
+                                    " with status 200: the cloud takes it for delivered, and it is lost";
+        // The backend's own meaning of its codes (tape_callback.php, measured): 4002 is a field that is
+        // missing, 2003 a statement that failed.
+        if (code == "4002")
+            return as_catalogued(CauseClass::callback_not_stored, because,
+                                 {Cause::callback_payload_missing_video_id});
+        if (code == "2003")
+            return as_catalogued(CauseClass::callback_not_stored, because, {Cause::room_row_missing},
+                                 {"replay_too_short: that is answered with code 0",
+                                  "callback_payload_missing_video_id: that is answered with code 4002",
+                                  "stream_id_without_underscore: the journey's stream has one"});
+        return as_catalogued(CauseClass::callback_refused, because);
+    }
+    if (run.code != JourneyError::not_called_back) return {.because = run.code.message()};
+    const auto others = run.got("other_events");
+    const std::string because =
+        "event " + std::string(run.got("missing_event")) +
+        " of the journey's own stream did not come; of 1 and 0 came: " + std::string(others);
+    // The same template, the same address: what comes proves both. With event 1 or 0 here, 100 is missing
+    // because of the recording, or of the URL that the template has for it alone.
+    if (run.got("missing_event") == "100" && others != "none")
+        return as_catalogued(CauseClass::callback_not_delivered, because,
+                             {Cause::record_template_not_bound, Cause::replay_callback_url_wrong},
+                             {"callback_template_not_bound: events of the same template came",
+                              "callback_endpoint_unreachable: events came to the same address"});
+    return as_catalogued(CauseClass::callback_not_delivered, because);
+}
+
+Diagnosis of_row(const RunResult& run) {
+    if (run.code != JourneyError::no_row)
+        return {.because = "the table could not be read: " + run.code.message()};
+    const bool delivered = !run.got("file_id").empty();
+    if (!delivered)
+        return as_catalogued(
+            CauseClass::replay_missing,
+            "no row of the journey's replay appeared, and nothing says whether its event came");
+    return as_catalogued(CauseClass::callback_not_stored, "the event came, and no row of its file appeared",
+                         {},
+                         {"replay_too_short: the push was longer than 60 s",
+                          "stream_id_without_underscore: the journey's stream has one"});
+}
+
+Diagnosis of_list(const RunResult& run) {
+    if (run.code != JourneyError::not_listed)
+        return {.because = "the list could not be read: " + run.code.message()};
+    // A row without play_url that an older backend leaves out of its list (backend before commit 6cc8c55).
+    if (!run.got("row_hls_only").empty())
+        return {.candidates = {{Cause::replay_hls_only_hidden, "the row has only an HLS URL"}},
+                .because = "the row is there, and the list does not show it"};
+    return as_catalogued(CauseClass::replay_missing, "the list does not show the replay");
+}
+
+Diagnosis of_playback(const RunResult& run) {
+    const std::string status(run.got("http_status"));
+    const std::string because = "the replay's URL " + std::string(run.got("url")) +
+                                (status.empty() ? " could not be reached: " + run.code.message()
+                                                : " is answered with status " + status);
+    const bool cos = !run.got("cos").empty();
+    if (status == "403") {
+        std::vector<std::string> ruled_out;
+        if (cos) ruled_out.push_back("cdn_cos_acceleration_disabled: the refusal is COS's own");
+        return as_catalogued(CauseClass::cdn_forbidden, because,
+                             cos ? std::vector{Cause::cdn_private_bucket_origin_auth_off}
+                                 : std::vector{Cause::cdn_cos_acceleration_disabled},
+                             std::move(ruled_out));
+    }
+    if (status == "404")
+        return {.candidates = {{Cause::cos_object_missing, "the recording is not where the row says"}},
+                .because = because};
+    if (status.empty())
+        return {.candidates = {{Cause::cdn_endpoint_unreachable, run.code.message()},
+                               {Cause::cdn_dns_failure, "if the name does not resolve"}},
+                .because = because};
+    return {.because = because};
+}
+
+}  // namespace
+
+Diagnosis diagnose(const RunResult& run) {
+    const auto hop = run.failed_phase();
+    if (hop == push.name) return of_push(run);
+    if (hop == callback.name) return of_callback(run);
+    if (hop == row.name) return of_row(run);
+    if (hop == list.name) return of_list(run);
+    return of_playback(run);
+}
+
+}  // namespace livecanary::journey

@@ -1,0 +1,44 @@
+#pragma once
+// One journey: a push of a stream of its own, and what becomes of it, hop by hop.
+#include <array>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "probes/core/ledger.hpp"
+#include "probes/core/peers.hpp"
+#include "probes/core/run.hpp"
+#include "probes/journey/config.hpp"
+
+namespace livecanary::journey {
+
+namespace asio = boost::asio;
+
+/// Each hop is a phase.
+inline constexpr Phase push{"push"}, callback{"callback"}, row{"row"}, list{"list"}, playback{"playback"};
+inline constexpr std::array phases{push, callback, row, list, playback};
+
+enum class JourneyError {
+    push_failed = 1,  ///< the stream was not taken; the evidence says how
+    not_called_back,  ///< no event of the stream came in
+    event_refused,    ///< the backend answered the event, and with no success
+    no_row,           ///< no row of the replay in the table
+    not_listed,       ///< the list does not have the replay
+    no_url,           ///< nothing says where the replay is to be played
+    not_served,       ///< its URL was answered with another status than 200 or 206
+    empty_replay,     ///< its URL was answered with nothing
+    no_ledger,        ///< our fault: no replay may be made that is not written down
+    cannot_ask,       ///< our fault: a probe that the journey needs has no answer
+};
+error_code make_error_code(JourneyError error) noexcept;
+
+/// Says everything on `run`; ends by its deadline. Removes the row it caused, also when it is cut. The caller
+/// must have switched off `throw_if_cancelled`; `config` and `run` must outlive it.
+asio::awaitable<void> walk(const Config& config, ProbeRun& run);
+
+/// Removes what stands in the ledger. No error: gone, or was not there.
+asio::awaitable<error_code> remove_litter(const Config& config, ProbeRun& run, const Litter& litter);
+
+}  // namespace livecanary::journey
+
+template <>
+struct boost::system::is_error_code_enum<livecanary::journey::JourneyError> : std::true_type {};
