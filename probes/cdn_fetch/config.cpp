@@ -143,6 +143,7 @@ void read_auth(config::Reader& in, Config& config) {
                                      std::pair("time_parameter", &auth.how.time_parameter)})
         if (!is_host(*value)) table->mistake(key, "expected the name of a parameter, found '" + *value + "'");
     table->unread();
+    config.never_signed = none;
     if (none) return;
     using enum protocol::CdnAuthType;
     auth.how.type = type == "B" ? b : type == "C" ? c : type == "D" ? d : a;

@@ -55,8 +55,9 @@ struct Config {
     bool every_address = false;
     std::optional<FixedOrigin> origin{};  ///< of a fixed URL
     std::optional<Auth> auth{};
-    bool expect_cache = true;  ///< the same URL again, at the same address, must come from a cache
-    std::string referer{};     ///< sent with every request; empty: none
+    bool never_signed = false;  ///< `auth` says that the domain wants no signature
+    bool expect_cache = true;   ///< the same URL again, at the same address, must come from a cache
+    std::string referer{};      ///< sent with every request; empty: none
     std::string user_agent = "livecanary";
     std::uint64_t max_size = std::uint64_t{64} << 20;  ///< bytes of an object that is fetched
 };

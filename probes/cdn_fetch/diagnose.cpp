@@ -29,7 +29,13 @@ public:
     bool only_at_the_cdn() const { return passed(origin) || (refused(origin) && differs(origin)); }
     bool hit() const { return run().got("cache") == "hit"; }
     bool from_cos() const { return !run().got("cos_code").empty() && !run().got("request_id").empty(); }
-    bool signs() const { return run().got("auth") != "none"; }
+    bool signs() const { return run().got("auth").starts_with("type"); }
+    /// The domain is known to want no signature: it was said so, or is one that COS made by itself.
+    bool wants_no_signature() const {
+        return run().got("auth") == "none" || (!signs() && protocol::is_cos_cdn_name(run().got("domain")));
+    }
+    /// That the request is signed changes nothing.
+    bool signature_is_not_it() const { return !signs() || refused(not_signed); }
     bool some_address_is_good() const { return !run().got("good_addresses").empty(); }
 
     unsigned status = 0;
@@ -148,12 +154,12 @@ Diagnosis of_denial(const RunResult& run, const Facts& facts, const std::string&
     if (!run.got("cos_code").empty()) return of_denial_by_cos(run, facts, said);
     // The same request but for its signature is let pass.
     for (const auto control : {backup_key, other_order, server_time, not_signed})
-        if (facts.turned_by(control))
+        if (facts.signs() && facts.turned_by(control))
             return claim(Cause::cdn_url_auth_failed, said + "; " + facts.shows(control),
                          {"cdn_cos_acceleration_disabled: the domain serves the object"});
     // The same request but for that one header is let pass.
     for (const auto control : {other_referer, other_user_agent})
-        if (facts.turned_by(control))
+        if (facts.signature_is_not_it() && facts.turned_by(control))
             return claim(Cause::cdn_hotlink_or_ip_blocked, said + "; " + facts.shows(control),
                          {"cdn_cos_acceleration_disabled: the domain serves the object"});
     std::vector<std::string> ruled_out;
@@ -164,11 +170,11 @@ Diagnosis of_denial(const RunResult& run, const Facts& facts, const std::string&
     if (facts.passed(origin))
         ruled_out.push_back(
             "cdn_private_bucket_origin_auth_off: the refusal is not COS's, which gives its XML");
-    // Catalogue: "origin 200 and CDN 403 without XML". Of a domain with URL authentication the same is what a
-    // wrong key gives, so there it stays a candidate.
+    // Catalogue: "origin 200 and CDN 403 without XML". A domain that wants a signature refuses in the same
+    // way whoever has none, or a wrong one, so it must be known to want none.
     const bool origin_is_cos =
         !run.got("uploaded_by").empty() || protocol::is_cos_cdn_name(run.got("domain"));
-    if (facts.lasts() && facts.passed(origin) && no_rule && !facts.signs() && origin_is_cos)
+    if (facts.lasts() && facts.passed(origin) && no_rule && facts.wants_no_signature() && origin_is_cos)
         return claim(
             Cause::cdn_cos_acceleration_disabled,
             said +
@@ -184,7 +190,7 @@ Diagnosis of_denial(const RunResult& run, const Facts& facts, const std::string&
     candidates.push_back({Cause::cdn_cos_acceleration_disabled,
                           facts.passed(origin) ? "the origin gives the object, and the refusal is not COS's"
                                                : "a domain whose acceleration is off refuses everything"});
-    if (!facts.signs())
+    if (!facts.signs() && !facts.wants_no_signature())
         candidates.push_back(
             {Cause::cdn_url_auth_failed, "the domain may want signed URLs, and none is configured"});
     if (!no_rule)
@@ -196,11 +202,11 @@ Diagnosis of_denial(const RunResult& run, const Facts& facts, const std::string&
 }
 
 Diagnosis of_absence(const RunResult& run, const Facts& facts, const std::string& said) {
-    if (facts.turned_by(not_signed))
+    if (facts.signs() && facts.turned_by(not_signed))
         return claim(Cause::cdn_url_auth_failed,
                      said + "; " + facts.shows(not_signed) + ": the domain takes the signature for a path");
     // A cache says no, the origin has it, and so has the CDN under a URL that no cache knows.
-    if (facts.hit() && facts.passed(origin) && facts.turned_by(fresh_query))
+    if (facts.hit() && facts.signature_is_not_it() && facts.passed(origin) && facts.turned_by(fresh_query))
         return claim(Cause::cdn_negative_cache,
                      said + " out of a cache; " + facts.shows(origin) + "; " + facts.shows(fresh_query));
     Candidates candidates;

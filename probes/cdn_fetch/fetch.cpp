@@ -171,9 +171,10 @@ asio::awaitable<bool> Run::get_ready() {
     run_.saw("object", object_.path.substr(0, object_.path.find('?')) +
                            (object_.size ? ", " + std::to_string(*object_.size) + " bytes" : ""));
     constexpr std::string_view letters = "ABCD";
+    const std::string unsigned_one = config_.never_signed ? "none" : "not configured";
     run_.saw("auth", config_.auth
                          ? std::string("type ") + letters[static_cast<std::size_t>(config_.auth->how.type)]
-                         : "none");
+                         : unsigned_one);
     run_.saw("domain", config_.edge.host);
     if (!config_.after.empty()) run_.saw("uploaded_by", config_.after);
     co_return true;
