@@ -28,7 +28,7 @@ Probe make(config::Reader& in) {
     Probe probe_made;
     probe_made.target = (config->edge.tls ? "https://" : "http://") + config->edge.host_header() +
                         config->path.substr(0, config->path.find('?'));
-    if (!config->after.empty()) probe_made.asks.push_back(config->after);
+    if (!config->after.empty()) probe_made.asks = probe_made.after = {config->after};
     probe_made.run = [config](ProbeRun& run) { return probe(config, run); };
     probe_made.controls = [config](ProbeRun& run, const RunResult& failed) {
         return controls(config, run, failed);
