@@ -108,8 +108,9 @@ void Experiment::keep(std::string_view name, const std::string& what, const Fetc
 }
 
 asio::awaitable<void> Experiment::find() {
-    if (co_await find_object(config_, run_.env(), until(), object_, no_object_)) co_return;
-    no_object_.clear();
+    // The words are there if it failed.
+    const error_code code = co_await find_object(config_, run_.env(), until(), object_, no_object_);
+    if (!code) no_object_.clear();
 }
 
 asio::awaitable<void> Experiment::ask_at(std::string_view name, std::string what, Endpoint edge,
@@ -282,10 +283,16 @@ asio::awaitable<void> Experiment::play() {
     unsigned status = 0;
     if (const auto text = failed_.got("status"); text.size() > 5)
         std::from_chars(text.data() + 5, text.data() + text.size(), status);
-    if (phase == dns.name) co_return co_await of_name();
-    if (status != 0 && status != 200) co_return co_await of_status(status);
-    if (phase == verify.name || phase == body.name) co_return co_await of_content();
-    co_await of_way();
+    const bool has_status = status != 0 && status != 200;
+    const bool has_content = phase == verify.name || phase == body.name;
+    if (phase == dns.name)
+        co_await of_name();
+    else if (has_status)
+        co_await of_status(status);
+    else if (has_content)
+        co_await of_content();
+    else
+        co_await of_way();
 }
 
 }  // namespace

@@ -429,7 +429,7 @@ void Run::say_headline() {
 asio::awaitable<void> Run::whole() {
     if (!co_await get_ready()) co_return;
     if (!co_await find_addresses() || co_await is_cut()) co_return;
-    run_.saw("address", text_of(first_address_));
+    run_.saw("first_address", text_of(first_address_));
     co_await fetch_everywhere();
     if (co_await is_cut()) {
         run_.cut();

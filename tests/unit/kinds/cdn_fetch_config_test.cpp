@@ -132,7 +132,7 @@ TEST(CdnFetchConfig, EveryMistakeWithItsPlace) {
              {"t.toml:3:18: probe.origin_address: expected an IPv4 or IPv6 address, found 'o'"});
     read_all("url = 'http://a.example.com/x'\naddress = '192.0.2.1'\naddresses = ['192.0.2.2', 'x']\n",
              {"t.toml:2:11: probe.address: either this or 'addresses'",
-              "t.toml:3:28: probe.addresses: expected an IPv4 or IPv6 address, found 'x'"});
+              "t.toml:3:27: probe.addresses: expected an IPv4 or IPv6 address, found 'x'"});
     read_all("url = 'http://a.example.com/x?y=1'\nauth = { type = 'A', key = { env = 'KEY' } }\n",
              {"t.toml:2:8: probe.auth: the CDN cannot authenticate a 'url' that has a query"});
     read_all("url = 'http://a.example.com/x'\nauth = { type = 'A' }\n",
