@@ -185,15 +185,16 @@ asio::awaitable<error_code> Client::exchange(const Wish& wish, Clock::time_point
     // What is compressed on the way cannot be compared with what was uploaded.
     http.headers.emplace_back("Accept-Encoding", "identity");
     reach(request, fetched);
+    const auto began = env_.now();
     auto head = co_await exchange_->send(http, deadline);
     const auto sent = exchange_->sent_at();
     if (sent != Clock::time_point{}) reach(first_byte, fetched, sent);
     if (!head) co_return head.error();
     read_head(wish, *head, fetched);
-    fetched.to_first_byte = head->first_byte_at - sent;
+    fetched.to_first_byte = head->first_byte_at - began;
     if (fetched.status == 200) reach(body, fetched, head->first_byte_at);
     const error_code code = co_await read_body(wish, deadline, fetched);
-    fetched.took = exchange_->last_read_at() - sent;
+    fetched.took = exchange_->last_read_at() - began;
     co_return code;
 }
 

@@ -62,7 +62,7 @@ struct Fetched {
     std::string cos_code{}, message{};
     std::optional<std::chrono::seconds> clock_skew{};  ///< the server's Date minus our clock
     net::TlsFacts tls_facts{};
-    Clock::duration to_first_byte{};  ///< from when the request was written
+    Clock::duration to_first_byte{};  ///< from when the request began to be written
     Clock::duration took{};           ///< from there to the last byte
 
     bool whole() const noexcept { return !code && status == 200; }

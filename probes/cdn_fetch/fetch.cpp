@@ -73,17 +73,22 @@ public:
                            asio::bind_cancellation_slot(seat.leave.slot(), ended));
         }
     }
-    /// Until all have ended; that is soon if the caller is cut.
-    asio::awaitable<void> wait() {
+    /// Until all have ended, which is soon if the caller is cut; says whether it is. The caller's
+    /// cancellation state is reset then.
+    asio::awaitable<bool> wait() {
+        bool cut = co_await is_cut();
+        if (cut) end();
         const auto waiting = [](const Seat& seat) { return !seat.ended; };
         while (std::ranges::any_of(state_->seats, waiting)) {
+            // What cancelled us once would not end another wait.
+            if (cut) co_await asio::this_coro::reset_cancellation_state();
             state_->one_more.expires_at(Clock::time_point::max());
             co_await state_->one_more.async_wait(net::no_throw);
-            if (co_await is_cut()) {
-                end();
-                co_return;
-            }
+            const bool cut_now = co_await is_cut();
+            if (cut_now && !cut) end();
+            cut = cut || cut_now;
         }
+        co_return cut;
     }
     std::list<Seat>& seats() noexcept { return state_->seats; }
 
@@ -235,7 +240,8 @@ asio::awaitable<void> Run::fetch_everywhere() {
                              again_);
     }
     client.close();
-    co_await others_->wait();
+    const bool cut = co_await others_->wait();
+    if (cut) run_.cut();
 }
 
 asio::awaitable<void> Run::fetch_at_origin() {
@@ -431,10 +437,7 @@ asio::awaitable<void> Run::whole() {
     if (!co_await find_addresses() || co_await is_cut()) co_return;
     run_.saw("first_address", text_of(first_address_));
     co_await fetch_everywhere();
-    if (co_await is_cut()) {
-        run_.cut();
-        co_return;
-    }
+    if (run_.was_cut()) co_return;
     look_at_certificates();
     count_responses();
     note(first_, "first");

@@ -12,7 +12,7 @@ constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cas
 constexpr bool same_letter(char a, char b) noexcept { return lower(a) == lower(b); }
 
 bool contains(std::string_view text, std::string_view word) noexcept {
-    return !std::ranges::search(text, word, same_letter).empty();
+    return std::search(text.begin(), text.end(), word.begin(), word.end(), same_letter) != text.end();
 }
 bool ends_with(std::string_view text, std::string_view end) noexcept {
     return text.size() >= end.size() &&

@@ -144,6 +144,8 @@ private:
         Response response(http::status::ok, 11);
         const std::string target = auth_ ? target_of(uri, auth_->how) : uri;
         response.set("X-Edge-Target", target);
+        // COS has parameters of its own and knows no others: those of a viewer do not reach it.
+        response.set("X-Edge-Path", target.substr(0, target.find('?')));
         response.set("X-Edge-No-Cache", faults_.no_cache ? "1" : "");
         if (origin_key_ && !faults_.pull_unsigned)
             response.set("X-Edge-Authorization", pull_signature(target));
@@ -231,11 +233,11 @@ void CdnEdge::write_edge(std::ostream& out, const std::string& address) const {
            "            proxy_set_header X-Edge "
         << address << ";\n        }\n";
     out << "        location / {\n            auth_request /edge_check;\n";
-    for (const char* name : {"status", "target", "authorization", "no_cache"})
+    for (const char* name : {"status", "target", "path", "authorization", "no_cache"})
         out << "            auth_request_set $edge_" << name << " $upstream_http_x_edge_" << name << ";\n";
     out << "            error_page 403 = @refused;\n            proxy_pass http://127.0.0.1:"
         << options_.origin_port
-        << "$edge_target;\n            proxy_http_version 1.1;\n            proxy_cache edge_" << address
+        << "$edge_path;\n            proxy_http_version 1.1;\n            proxy_cache edge_" << address
         << ";\n            proxy_cache_key $edge_target;\n            proxy_cache_valid 200 10m;\n"
            "            proxy_cache_valid 404 10s;\n            proxy_cache_bypass $edge_no_cache;\n"
            "            proxy_no_cache $edge_no_cache;\n            proxy_connect_timeout 1s;\n"
