@@ -17,6 +17,7 @@
 
 #include <boost/json.hpp>
 
+#include "tests/practice/cdn_edge.hpp"
 #include "tests/practice/cos_server.hpp"
 #include "tests/practice/hook_server.hpp"
 #include "tests/practice/nginx_rtmp.hpp"
@@ -44,6 +45,10 @@ Prints one line of JSON with the addresses once everything is up.
   --flv-port N        serve HTTP-FLV too, from the server at this port of 127.0.0.1, and
   --flv-push URL      push to it what is pushed here: rtmp://127.0.0.1:PORT/live
   --cos FILE          run an object store too; FILE holds the SecretKey of its one key pair
+  --cdn               run a CDN before the object store too, over HTTP at 127.0.0.2 and 127.0.0.3
+  --cdn-domain NAME   its domain (default: cover.cdn.example.com)
+  --cdn-key FILE      holds the key of its URL authentication, type A (default: there is none)
+  --cdn-port N        its port (default: a free one)
   --record            record what is pushed under DIR/recordings
 )";
 
@@ -73,12 +78,15 @@ std::map<std::string, std::string> parse(int argc, char** argv) {
                                                {"play-port", "0"},
                                                {"flv-port", "0"},
                                                {"flv-push", ""},
-                                               {"cos", ""}};
+                                               {"cos", ""},
+                                               {"cdn-domain", "cover.cdn.example.com"},
+                                               {"cdn-key", ""},
+                                               {"cdn-port", "0"}};
     for (int i = 1; i < argc; ++i) {
         std::string_view option = argv[i];
         if (!option.starts_with("--")) throw UsageError("not an option: " + std::string(option));
         option.remove_prefix(2);
-        if (option == "record" || option == "play") {
+        if (option == "record" || option == "play" || option == "cdn") {
             options[std::string(option)] = "";
             continue;
         }
@@ -159,6 +167,19 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
             store.buckets[cos_bucket] = {.region = cos_region};
         });
     }
+    std::optional<CdnEdge> cdn;
+    if (options.contains("cdn")) {
+        if (!cos) throw UsageError("--cdn needs --cos");
+        CdnEdge::Options edge;
+        edge.domain = options.at("cdn-domain");
+        edge.origin_port = cos->port();
+        edge.origin_host = std::string(cos_bucket) + ".cos." + cos_region + ".myqcloud.com";
+        edge.origin_key = CdnOriginKey{.secret_id = cos_secret_id, .secret_key = key(options.at("cos"), "")};
+        if (!options.at("cdn-key").empty()) edge.auth = CdnUrlAuth{.key = key(options.at("cdn-key"), "")};
+        edge.directory = folder(options.at("dir"), "cdn");
+        edge.port = port(options.at("cdn-port"));
+        cdn.emplace(std::move(edge));
+    }
     boost::json::object addresses{
         {"rtmp_port", nginx.rtmp_port()},
         {"http_port", nginx.http_port()},
@@ -184,6 +205,11 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
         addresses["cos_endpoint"] = std::string("http://") + cos_bucket + ".cos." + cos_region +
                                     ".myqcloud.com:" + std::to_string(cos->port());
     }
+    if (cdn) {
+        addresses["cdn_domain"] = options.at("cdn-domain");
+        addresses["cdn_port"] = cdn->port();
+        addresses["cdn_addresses"] = boost::json::array{"127.0.0.2", "127.0.0.3"};
+    }
     std::cout << boost::json::serialize(addresses) << std::endl;
     for (;;) {
         int signal = 0;
@@ -195,6 +221,10 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
         }
         if (front && !front->running()) {
             std::cerr << "livecanary-practice: the front ended: " << front->log();
+            return 1;
+        }
+        if (cdn && !cdn->running()) {
+            std::cerr << "livecanary-practice: the CDN ended: " << cdn->log();
             return 1;
         }
     }

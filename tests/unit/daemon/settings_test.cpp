@@ -256,7 +256,9 @@ Loaded load_example(bool taken_over) {
                                     {"/creds/push-key-backup", "b\n"},
                                     {"/creds/play-key", "c\n"},
                                     {"/creds/cos-key", "d\n"},
-                                    {"/creds/cos-token", "e\n"}},
+                                    {"/creds/cos-token", "e\n"},
+                                    {"/creds/cdn-key", "f\n"},
+                                    {"/creds/cdn-key-backup", "g\n"}},
                           .credentials_directory = "/creds"};
     return load_settings("l.toml", world.surroundings());  // with the kinds that are built in
 }

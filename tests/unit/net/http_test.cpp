@@ -410,6 +410,8 @@ TEST_F(HttpTest, SaysWhenTheFinalResponseBegan) {
     EXPECT_LT(before, head->first_byte_at);
     const auto header_at = exchange.last_read_at();
     EXPECT_LT(head->first_byte_at, header_at);
+    EXPECT_NE(exchange.sent_at(), Clock::time_point());
+    EXPECT_LE(exchange.sent_at(), head->first_byte_at);
     std::vector<std::uint8_t> room(10);
     EXPECT_EQ(*await(io, exchange.read_body(room, far())), 1u);
     EXPECT_LT(header_at, exchange.last_read_at());
