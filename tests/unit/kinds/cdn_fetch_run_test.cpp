@@ -582,7 +582,7 @@ TEST(CdnFetchRun, CutRunLeavesNothingBehind) {
                           "'\nscheme = 'http'\nport = " + std::to_string(stage.edge.port()) +
                           "\naddresses = ['127.0.0.1', '127.0.0.1', '127.0.0.1']\nevery_address = true\n");
     stage.edge_answers = [](const HttpHeard&, HttpReply& reply) { reply = http_says::silence(); };
-    ProbeRun under_way(stage.env, 30s);
+    ProbeRun under_way(stage.env, 10min);  // what does not end by the cut hangs the test
     Task<RunResult> task(stage.io, probe.run(under_way));
     run_until(stage.io, [&] { return stage.edge.heard().size() == 3; });
     task.cut();
