@@ -49,11 +49,6 @@ constexpr auto clean_up_patience = 2s;
 /// A first piece of the replay shows that it is there; the whole is nobody's business at night.
 constexpr std::size_t enough_media = 64UL * 1024;
 
-std::string unix_milliseconds(WallTime time) {
-    return std::to_string(
-        std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count());
-}
-
 std::string fact(const Facts& facts, std::string_view name) {
     const auto at = facts.find(name);
     return at != facts.end() ? protocol::printable(at->second) : std::string();

@@ -30,6 +30,7 @@ using test::failed_run;
 using test::inconclusive;
 using test::refused;
 using Rule = test::DiagnosisRule;
+using rtmp_error = protocol::rtmp::Error;
 
 const error_code eof = asio::error::eof;
 const error_code timed_out = asio::error::timed_out;
