@@ -52,6 +52,11 @@ inline constexpr std::string_view object = "object";
 /// `bucket`, `region`, `appid` (as the backend says them), `date` (Unix seconds of the backend's Date).
 /// Secrets: `sign_key`.
 inline constexpr std::string_view cos_sign = "cos_sign";
+/// Of mysql: one row of a configured table. Given: `table`, and for each column to match `where.` and its name with the
+/// value; only columns that the table is configured with, and one of them at least must begin an index. Facts: `found`
+/// ("1" or "0"), and with a row, `column.` and the name of each configured column that is not NULL, as SQL writes it
+/// (times of TIMESTAMP columns in UTC). Of several rows the one that is newest by the table's watermark.
+inline constexpr std::string_view row = "row";
 }  // namespace questions
 
 /// Something that happened at a probe and that others may want to know of.

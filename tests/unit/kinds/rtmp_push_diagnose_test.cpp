@@ -58,15 +58,6 @@ RunResult refused_push(Controls controls, std::string fingerprint = "publish clo
 }
 Control alike(std::string_view name) { return refused(name, "publish closed"); }
 
-struct Rule {
-    const char* name;
-    RunResult run;
-    const char* label;
-    /// The controls without which the cause is not claimed.
-    std::vector<std::string_view> needs{};
-};
-void PrintTo(const Rule& rule, std::ostream* out) { *out << rule.name; }
-
 const Rule rules[] = {
     {"dns",
      failed_run(dns, net::DnsError::no_such_name, "dns nxdomain", {}, {accepted(other_domain)}),
