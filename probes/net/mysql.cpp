@@ -179,6 +179,7 @@ public:
 
 private:
     static asio::awaitable<error_code> drive(Self self, int waiting, Clock::time_point deadline);
+    static asio::awaitable<void> drain(Self self, Clock::time_point deadline);
     static asio::awaitable<error_code> ready(Self self, int wanted, Clock::time_point deadline);
     static asio::awaitable<error_code> connect_relay(Self self, Clock::time_point deadline);
     static asio::awaitable<MysqlFailure> log_in(Self self, int waiting, Clock::time_point deadline);
@@ -199,8 +200,9 @@ private:
     /// Watches the library's socket by a descriptor of our own: the library closes its own one as it likes,
     /// and Asio would then take back its watch from whoever got the number next.
     void watch() {
+        if (watched_.is_open() || mysql_ == nullptr) return;
         const int socket = mysql_get_socket(mysql_);
-        if (watched_.is_open() || socket < 0) return;
+        if (socket < 0) return;
         const int copy = ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
         if (copy >= 0) watched_.assign(copy);
     }
@@ -238,6 +240,7 @@ private:
 
     std::function<void(MysqlStep)> on_step_{};
     MysqlStep step_ = MysqlStep::tcp;
+    Clock::time_point connect_by_{};
     bool connecting_ = false;
     bool connected_ = false;
     bool greeted_ = false;  // the server has said something
@@ -366,6 +369,7 @@ asio::awaitable<MysqlFailure> Mysql::Impl::connect(Self self, MysqlTarget target
                                                    std::function<void(MysqlStep)> on_step) {
     self->target_ = std::move(target);
     self->on_step_ = std::move(on_step);
+    self->connect_by_ = deadline;
     if (self->target_.tls) self->relay_ = std::make_shared<MysqlRelay>(self->executor_, self->target_.until);
     if (!self->prepare()) co_return self->failure(MysqlError::out_of_memory);
     self->step(MysqlStep::tcp);
@@ -459,16 +463,30 @@ asio::awaitable<MysqlReply> Mysql::Impl::query(Self self, std::string sql, Clock
     co_return co_await fetch(self, deadline, bounds);
 }
 
+/// A server that is in the middle of an answer comes to read that we quit once it has got rid of it.
+asio::awaitable<void> Mysql::Impl::drain(Self self, Clock::time_point deadline) {
+    std::array<char, 4096> scrap{};
+    for (;;) {
+        const error_code code = co_await ready(self, MYSQL_WAIT_READ, deadline);
+        if (code || ::recv(self->watched_.native_handle(), scrap.data(), scrap.size(), MSG_DONTWAIT) <= 0)
+            break;
+    }
+}
+
 asio::awaitable<void> Mysql::Impl::close(Self self) {
     const auto until = Clock::now() + farewell;
-    // The server waits for our login, or we for its answer.
-    if (self->resume_ && self->connecting_ && self->greeted_ && (!self->relay_ || self->relay_->flows())) {
+    // The server is about to greet us, or waits for our login, or we for its answer. One that has not even
+    // taken our connection by the deadline will not do so now.
+    const bool in_time = self->step_ != MysqlStep::tcp || Clock::now() < self->connect_by_;
+    const bool logging_in = self->resume_ && self->connecting_ && in_time;
+    if (logging_in && (!self->relay_ || self->relay_->flows())) {
         const error_code late = co_await drive(self, self->wanted_, until);
         if (!late) self->connected_ = self->made_ != nullptr;
     }
     if (self->relay_) co_await self->relay_->excuse(until);
     if (self->resume_ || self->spoilt_) {
         self->say_quit();
+        if (self->connected_) co_await drain(self, until);
         self->unwind();
         self->connected_ = false;
     }

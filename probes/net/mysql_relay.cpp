@@ -30,11 +30,30 @@ MysqlRelay::MysqlRelay(const asio::any_io_executor& executor, Clock::time_point 
       local_(executor),
       waiting_(executor),
       flowing_(executor, Clock::time_point::max()),
+      stepped_(executor),
       until_(until) {}
 
 asio::awaitable<error_code> MysqlRelay::connect(tcp::endpoint endpoint, Clock::time_point deadline) {
     const auto self = shared_from_this();
-    co_return co_await remote_.connect(endpoint, deadline);
+    auto step = remote_.connect(endpoint, deadline);
+    co_return co_await apart(std::move(step));
+}
+
+/// Steps that must not be broken off in the middle go on by themselves when we are cut; excuse() waits for
+/// them. They have a deadline of their own.
+asio::awaitable<error_code> MysqlRelay::apart(asio::awaitable<error_code> step) {
+    const auto self = shared_from_this();
+    stepping_ = true;
+    stepped_.expires_at(Clock::time_point::max());
+    asio::co_spawn(local_.get_executor(), carry(self, std::move(step)), asio::detached);
+    co_await stepped_.async_wait(no_throw);
+    co_return stepping_ ? error_code(asio::error::operation_aborted) : step_failed_;
+}
+
+asio::awaitable<void> MysqlRelay::carry(std::shared_ptr<MysqlRelay> self, asio::awaitable<error_code> step) {
+    self->step_failed_ = co_await std::move(step);
+    self->stepping_ = false;
+    self->stepped_.cancel();
 }
 
 asio::awaitable<error_code> MysqlRelay::read_greeting(Clock::time_point deadline) {
@@ -114,9 +133,18 @@ asio::awaitable<error_code> MysqlRelay::start_tls(TlsOptions options, Clock::tim
     // A handshake that ends over a certificate counts as abandoned at the server. So TLS is completed in any
     // case, and a certificate that is not good enough gets nothing but nobody's login.
     const bool verify = std::exchange(options.verify, false);
-    const error_code failed = co_await remote_.start_tls(std::move(options), deadline, facts);
-    if (!failed) due_ = 2;
+    auto step = shake(self, std::move(options), deadline);
+    const error_code failed = co_await apart(std::move(step));
+    facts = tls_facts_;
     if (!failed && verify && facts.verify_code != 0) co_return certificate_error(facts.verify_code);
+    co_return failed;
+}
+
+asio::awaitable<error_code> MysqlRelay::shake(std::shared_ptr<MysqlRelay> self, TlsOptions options,
+                                              Clock::time_point deadline) {
+    const error_code failed =
+        co_await self->remote_.start_tls(std::move(options), deadline, self->tls_facts_);
+    if (!failed) self->due_ = 2;
     co_return failed;
 }
 
@@ -169,7 +197,15 @@ asio::awaitable<void> MysqlRelay::inward(std::shared_ptr<MysqlRelay> self) {
 
 asio::awaitable<void> MysqlRelay::excuse(Clock::time_point deadline) {
     const auto self = shared_from_this();
-    if (due_ == 0 || flows_) co_return;
+    if (flows_) co_return;
+    if (stepping_) {
+        stepped_.expires_at(deadline);
+        co_await stepped_.async_wait(no_throw);
+    }
+    // It may have been about to greet us.
+    if (due_ == 0 && greeting_.version.empty() && !greeting_.refused && remote_.is_open())
+        co_await read_greeting(deadline);
+    if (due_ == 0) co_return;
     const auto sequence = std::exchange(due_, std::uint8_t{0});
     const auto nobody =
         remote_.is_tls()

@@ -43,7 +43,8 @@ public:
     /// Sends what was held back, and starts relaying.
     asio::awaitable<error_code> forward(Clock::time_point deadline);
 
-    /// Completes a handshake that the server waits for, as nobody, and quits. Does nothing if none is due.
+    /// Completes a handshake that the server has begun, as nobody, and quits. Does nothing if it has been
+    /// forwarded.
     asio::awaitable<void> excuse(Clock::time_point deadline);
     /// Waits until all the library has said has gone to the server, then closes.
     asio::awaitable<void> finish(Clock::time_point deadline);
@@ -53,6 +54,10 @@ public:
 
 private:
     using Local = asio::local::stream_protocol;
+    asio::awaitable<error_code> apart(asio::awaitable<error_code> step);
+    static asio::awaitable<void> carry(std::shared_ptr<MysqlRelay> self, asio::awaitable<error_code> step);
+    static asio::awaitable<error_code> shake(std::shared_ptr<MysqlRelay> self, TlsOptions options,
+                                             Clock::time_point deadline);
     static asio::awaitable<void> outward(std::shared_ptr<MysqlRelay> self);
     static asio::awaitable<void> inward(std::shared_ptr<MysqlRelay> self);
 
@@ -62,6 +67,10 @@ private:
     Lane waiting_;
     asio::steady_timer flowing_;  // cancelled when outward() has ended
     bool flows_ = false;
+    asio::steady_timer stepped_;  // cancelled when a step apart has ended
+    bool stepping_ = false;
+    error_code step_failed_{};
+    TlsFacts tls_facts_{};
     Clock::time_point until_;
     protocol::MysqlGreeting greeting_{};
     std::vector<std::uint8_t> from_server_{};  // the greeting, and what came with it
