@@ -324,6 +324,10 @@ asio::awaitable<MysqlFailure> Mysql::Impl::log_in(Self self, int waiting, Clock:
     self->connecting_ = false;
     MysqlFailure failed;
     if (self->made_ == nullptr) failed = self->failure();
+    // The library takes whatever begins with a number above 10 for a greeting of ours.
+    constexpr unsigned only_version = 10;
+    if (failed && self->mysql_->protocol_version > only_version)
+        failed = {.code = protocol::MysqlWireError::not_a_greeting};
     // A server close by may have said everything before the library came to wait for it.
     const bool came_to_speak =
         !failed || (failed.number != CR_CONNECTION_ERROR && failed.number != CR_CONN_HOST_ERROR);

@@ -46,7 +46,8 @@ asio::awaitable<error_code> MysqlRelay::apart(asio::awaitable<error_code> step) 
     stepping_ = true;
     stepped_.expires_at(Clock::time_point::max());
     asio::co_spawn(local_.get_executor(), carry(self, std::move(step)), asio::detached);
-    co_await stepped_.async_wait(no_throw);
+    // It may have ended already.
+    if (stepping_) co_await stepped_.async_wait(no_throw);
     co_return stepping_ ? error_code(asio::error::operation_aborted) : step_failed_;
 }
 

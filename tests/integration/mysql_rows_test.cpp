@@ -10,7 +10,8 @@
 #include <random>
 #include <stdexcept>
 
-#include "tests/integration/mysql_stage.hpp"
+#include "tests/practice/mariadb.hpp"
+#include "tests/support/mysql_stage.hpp"
 
 namespace livecanary::test {
 namespace {

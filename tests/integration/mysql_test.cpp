@@ -6,7 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/integration/mysql_stage.hpp"
+#include "tests/practice/mariadb.hpp"
+#include "tests/support/mysql_stage.hpp"
 #include "tests/support/tls_peer.hpp"
 
 namespace livecanary::test {

@@ -1,5 +1,5 @@
 #pragma once
-// What the tests against a real MariaDB share: one server, the backend's schema in it, and runs against it.
+// What the tests of the kind `mysql` share: the backend's schema, and runs against a server.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -13,7 +13,6 @@
 #include "probes/mysql/kind.hpp"
 #include "probes/net/mysql.hpp"
 #include "probes/net/resolver.hpp"
-#include "tests/practice/mariadb.hpp"
 #include "tests/support/remembering.hpp"
 #include "tests/support/task.hpp"
 #include "tests/support/toml_text.hpp"
