@@ -138,7 +138,9 @@ private:
             const auto answers =
                 script.to_query ? script.to_query(shared->statements.back()) : std::vector<std::string>{};
             std::uint8_t sequence = 0;
-            for (const auto& answer : answers) co_await say(socket, mysql_packet(++sequence, answer));
+            std::string all;
+            for (const auto& answer : answers) all += mysql_packet(++sequence, answer);
+            if (!all.empty()) co_await say(socket, std::move(all));
             if (script.hangs_up) co_return;
         }
     }
