@@ -6,11 +6,10 @@
 #include <vector>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/ssl/error.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 
+#include "probes/net/lane.hpp"
 #include "probes/net/quiet.hpp"
 #include "probes/net/tls_session.hpp"
 
@@ -36,45 +35,6 @@ bool is_cancelled(const asio::cancellation_state& state) {
 TlsContexts& contexts(const asio::any_io_executor& executor) {
     return asio::use_service<TlsContexts>(asio::query(executor, asio::execution::context));
 }
-
-/// One direction of a connection: ends the operation in it, and only that, at the deadline or when its
-/// coroutine is cancelled.
-class Lane {
-public:
-    explicit Lane(const asio::any_io_executor& executor) : timer_(executor) {}
-
-    /// Before an operation. `owner` keeps this lane alive; `cancelled` is the coroutine's own slot, which
-    /// the operation does not get because it gets ours.
-    void start(std::weak_ptr<void> owner, Clock::time_point deadline, asio::cancellation_slot cancelled) {
-        expired_ = false;
-        const auto turn = ++turn_;
-        timer_.expires_at(deadline);
-        timer_.async_wait([this, owner = std::move(owner), turn](error_code code) {
-            // The operation may have ended while this handler was already waiting for its turn.
-            if (const auto alive = owner.lock(); !alive || code || turn != turn_) return;
-            expired_ = true;
-            stop_.emit(asio::cancellation_type::terminal);
-        });
-        // Asio clears that slot when the operation ends.
-        if (cancelled.is_connected())
-            cancelled.assign(
-                [this](asio::cancellation_type) { stop_.emit(asio::cancellation_type::terminal); });
-    }
-    asio::cancellation_slot slot() { return stop_.slot(); }
-    /// After the operation: what its code means.
-    error_code end(error_code code) {
-        ++turn_;
-        timer_.cancel();
-        if (code == asio::error::operation_aborted && expired_) return asio::error::timed_out;
-        return code;
-    }
-
-private:
-    asio::steady_timer timer_;
-    asio::cancellation_signal stop_;
-    std::uint64_t turn_ = 0;
-    bool expired_ = false;
-};
 
 }  // namespace
 

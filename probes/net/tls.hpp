@@ -21,6 +21,9 @@ enum class TlsError {
 };
 error_code make_error_code(TlsError error) noexcept;
 
+/// Of a TlsFacts::verify_code that is not 0.
+TlsError certificate_error(long verify_code) noexcept;
+
 /// Whom to trust, and under which name.
 struct TlsOptions {
     std::string server_name{};  ///< SNI (unless it is an address) and the name the certificate must carry

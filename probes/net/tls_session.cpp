@@ -45,7 +45,9 @@ error_code queued_error() {
     return code != 0 ? ssl_error(code) : error_code(asio::error::no_memory);
 }
 
-TlsError classify(long verify_code) noexcept {
+}  // namespace
+
+TlsError certificate_error(long verify_code) noexcept {
     using enum TlsError;
     switch (verify_code) {
         case X509_V_ERR_CERT_HAS_EXPIRED:
@@ -67,6 +69,8 @@ TlsError classify(long verify_code) noexcept {
             return not_accepted;
     }
 }
+
+namespace {
 
 struct FreeBio {
     void operator()(BIO* bio) const noexcept { BIO_free(bio); }
@@ -223,7 +227,7 @@ error_code TlsSession::handshake() {
     const int returned = SSL_do_handshake(ssl_.get());
     if (returned == 1) return {};
     const error_code code = failure(returned);
-    if (verify_ && certificate_.verify_code != X509_V_OK) return classify(certificate_.verify_code);
+    if (verify_ && certificate_.verify_code != X509_V_OK) return certificate_error(certificate_.verify_code);
     return code;
 }
 
