@@ -52,6 +52,13 @@ inline constexpr std::string_view object = "object";
 /// `bucket`, `region`, `appid` (as the backend says them), `date` (Unix seconds of the backend's Date).
 /// Secrets: `sign_key`.
 inline constexpr std::string_view cos_sign = "cos_sign";
+/// Of callback, if it receives: whether an event of the cloud came in. With: `event` ("1", "0", "100"),
+/// `stream_id`, and, if only what came since then will do, `after` (Unix milliseconds). Facts: `arrived`
+/// ("yes", "no"), and of the newest one that did `at` (Unix milliseconds), `file_id`, `video_url`,
+/// `file_format`, `duration` (end minus start of a recording, seconds; may be absent), and where it was
+/// passed on `forwarded` (the backend's answer in words) and `code` (of its JSON; absent if it had none). It
+/// does not wait. PeerError::nothing_yet while it does not listen.
+inline constexpr std::string_view event = "event";
 }  // namespace questions
 
 /// Something that happened at a probe and that others may want to know of.
