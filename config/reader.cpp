@@ -198,6 +198,24 @@ void Reader::optional(std::string_view key, std::vector<std::string>& out) {
     if (texts.size() == list->size()) out = std::move(texts);
 }
 
+void Reader::optional(std::string_view key, std::vector<std::int64_t>& out) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const toml::array* list = node->as_array();
+    if (list == nullptr) {
+        note(key, *node, expected("a list of integers", *node));
+        return;
+    }
+    std::vector<std::int64_t> numbers;
+    for (const toml::node& element : *list) {
+        if (const auto value = element.value_exact<std::int64_t>())
+            numbers.push_back(*value);
+        else
+            note(key, element, expected("an integer", element));
+    }
+    if (numbers.size() == list->size()) out = std::move(numbers);
+}
+
 std::string Reader::beside_file(const std::string& name) const {
     const std::size_t slash = file_->name.rfind('/');
     if (name.starts_with('/') || slash == std::string::npos) return name;

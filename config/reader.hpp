@@ -120,6 +120,8 @@ public:
 
     /// A list of strings.
     void optional(std::string_view key, std::vector<std::string>& out);
+    /// A list of integers.
+    void optional(std::string_view key, std::vector<std::int64_t>& out);
 
     /// The name of a file; a relative one counts from the folder of the configuration file.
     void path(std::string_view key, std::string& out);

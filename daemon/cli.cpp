@@ -374,11 +374,35 @@ struct SignCdnVerb {
     }
 };
 
+struct SignCallbackVerb {
+    SignCallback command{};
+    KeyOptions key{}, backup_key{};
+    std::string lifetime{};
+    CLI::App* verb = nullptr;
+
+    void add(CLI::App& parent) {
+        verb = parent.add_subcommand("callback", "sign and t of a live callback");
+        key.add(*verb, "key", "the CallbackKey");
+        backup_key.add(*verb, "backup-key", "another one; for --verify");
+        verb->add_option("--t", command.t, "When it expires, in Unix seconds; with --verify, the event's");
+        verb->add_option("--lifetime", lifetime, "Or from now for so long, such as 10m (the default)");
+        verb->add_option("--sign", command.sign, "What to verify");
+        verb->add_flag("--verify", command.verify, verify_words);
+    }
+    int run(WallTime now) {
+        if (!key.read(command.key, command.verify) || !backup_key.read(command.backup_key) ||
+            !read_duration("--lifetime", lifetime, command.lifetime))
+            return usage_error;
+        return sign_callback(std::cout, std::cerr, command, now);
+    }
+};
+
 struct SignVerb {
     SignUrlVerb push{.sign = sign_push_url}, play{.sign = sign_play_url};
     SignCosVerb cos{};
     SignCosV4Verb cos_v4{};
     SignCdnVerb cdn{};
+    SignCallbackVerb callback{};
 
     void add(CLI::App& app) {
         auto* verb =
@@ -389,12 +413,14 @@ struct SignVerb {
         cos.add(*verb);
         cos_v4.add(*verb);
         cdn.add(*verb);
+        callback.add(*verb);
     }
     int run() {
         const auto now = std::chrono::system_clock::now();
         if (cos.verb->parsed()) return cos.run(now);
         if (cos_v4.verb->parsed()) return cos_v4.run(now);
         if (cdn.verb->parsed()) return cdn.run(now);
+        if (callback.verb->parsed()) return callback.run(now);
         return push.verb->parsed() ? push.run(now) : play.run(now);
     }
 };

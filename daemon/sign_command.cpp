@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "daemon/result_json.hpp"
+#include "probes/protocol/callback_sign.hpp"
 #include "probes/protocol/cdn_auth.hpp"
 #include "probes/protocol/cos_sign.hpp"
 #include "probes/protocol/cos_v4_sign.hpp"
@@ -324,6 +325,26 @@ int report(std::ostream& out, const SignCdn& command, const protocol::CdnAuth& a
     return found.code();
 }
 
+int report(std::ostream& out, const SignCallback& command, const protocol::CallbackCheck& check) {
+    Findings found(out);
+    found.wrong_if(!check.has_t, "there is no t");
+    found.wrong_if(check.has_t && !check.expires, "t is not a time in Unix seconds");
+    if (check.expires) found.ends(*check.expires, check.expired_for);
+    if (!check.has_sign) {
+        found.wrong("there is no sign");
+    } else if (command.key.empty() && command.backup_key.empty()) {
+        found.wrong(std::string("sign") + no_key);
+    } else if (check.match.key == protocol::KeyFound::none) {
+        found.wrong("sign does not come out with any key given: another key, or another t was hashed");
+    } else {
+        found.ok(std::string("sign comes out with the ") +
+                 (check.match.key == protocol::KeyFound::backup ? "backup" : "main") + " key");
+        found.wrong_if(check.match.capitals, "case: sign is written with capitals");
+        found.stray_space(check.match.stray_space, "the event");
+    }
+    return found.code();
+}
+
 }  // namespace
 
 int sign_push_url(std::ostream& out, std::ostream& err, const SignUrl& command, WallTime now) {
@@ -407,6 +428,20 @@ int sign_cdn(std::ostream& out, std::ostream& err, const SignCdn& command, WallT
                                         std::chrono::floor<std::chrono::seconds>(now), command.rand);
     if (!url) return refuse(url.error());
     out << *url << '\n';
+    return 0;
+}
+
+int sign_callback(std::ostream& out, std::ostream& err, const SignCallback& command, WallTime now) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(now);
+    if (command.verify)
+        return report(out, command,
+                      protocol::check_callback(command.sign, command.t, command.key.reveal(),
+                                               command.backup_key.reveal(), seconds));
+    if (!command.t.empty() && !protocol::parse_callback_time(command.t))
+        return usage(err, "--t takes Unix seconds");
+    const auto t = command.t.empty() ? seconds + command.lifetime : *protocol::parse_callback_time(command.t);
+    const auto stamp = protocol::callback_stamp(command.key.reveal(), t);
+    out << protocol::JsonFields().raw("t", stamp.t).text("sign", stamp.sign).object() << '\n';
     return 0;
 }
 

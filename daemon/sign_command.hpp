@@ -69,9 +69,20 @@ struct SignCdn {
     bool verify = false;
 };
 
+/// A live callback.
+struct SignCallback {
+    config::Secret key{};
+    config::Secret backup_key{};  ///< only for verify
+    std::string t{};              ///< Unix seconds; empty: now + lifetime
+    std::chrono::seconds lifetime{std::chrono::minutes(10)};
+    std::string sign{};  ///< only for verify
+    bool verify = false;
+};
+
 /// 0 signed or sound; 1 it does not verify; 2 what was given makes no sense.
 int sign_cos(std::ostream& out, std::ostream& err, const SignCos& command, WallTime now);
 int sign_cos_v4(std::ostream& out, std::ostream& err, const SignCosV4& command, WallTime now);
 int sign_cdn(std::ostream& out, std::ostream& err, const SignCdn& command, WallTime now);
+int sign_callback(std::ostream& out, std::ostream& err, const SignCallback& command, WallTime now);
 
 }  // namespace livecanary::daemon

@@ -252,5 +252,25 @@ TEST(Reader, PathsCountFromTheFolderOfTheFile) {
     EXPECT_EQ(to_string(mistakes[0]), "/etc/livecanary/l.toml:3:8: none: must not be empty");
 }
 
+TEST(Reader, ListsOfIntegers) {
+    TomlText text("good = [1, 0, 100]\nempty = []\nmixed = [1, '2', 3.0]\nnone = 5\n");
+    std::vector<std::int64_t> good, empty{7}, mixed{7}, none{7}, absent{7};
+    text.reader().optional("good", good);
+    text.reader().optional("empty", empty);
+    text.reader().optional("mixed", mixed);
+    text.reader().optional("none", none);
+    text.reader().optional("absent", absent);
+    const std::vector<std::int64_t> kept{7};
+    EXPECT_EQ(good, (std::vector<std::int64_t>{1, 0, 100}));
+    EXPECT_TRUE(empty.empty());
+    EXPECT_EQ(mixed, kept);
+    EXPECT_EQ(none, kept);
+    EXPECT_EQ(absent, kept);
+    EXPECT_EQ(text.mistakes(), (std::vector<std::string>{
+                                   "t.toml:3:13: probe.mixed: expected an integer, found a string",
+                                   "t.toml:3:18: probe.mixed: expected an integer, found a float",
+                                   "t.toml:4:8: probe.none: expected a list of integers, found an integer"}));
+}
+
 }  // namespace
 }  // namespace livecanary::config

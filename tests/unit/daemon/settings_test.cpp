@@ -251,15 +251,13 @@ std::string example(bool taken_over) {
 }
 
 Loaded load_example(bool taken_over) {
-    const FakeWorld world{.files = {{"l.toml", example(taken_over)},
-                                    {"/creds/push-key", "a\n"},
-                                    {"/creds/push-key-backup", "b\n"},
-                                    {"/creds/play-key", "c\n"},
-                                    {"/creds/cos-key", "d\n"},
-                                    {"/creds/cos-token", "e\n"},
-                                    {"/creds/cdn-key", "f\n"},
-                                    {"/creds/cdn-key-backup", "g\n"}},
-                          .credentials_directory = "/creds"};
+    FakeWorld world{.files = {{"l.toml", example(taken_over)}}, .credentials_directory = "/creds"};
+    // Each credential that it names is there.
+    const std::string text = example(taken_over), mark = "credential = \"";
+    for (auto at = text.find(mark); at != text.npos; at = text.find(mark, at + 1)) {
+        const auto begin = at + mark.size();
+        world.files["/creds/" + text.substr(begin, text.find('"', begin) - begin)] = "a secret\n";
+    }
     return load_settings("l.toml", world.surroundings());  // with the kinds that are built in
 }
 

@@ -18,7 +18,7 @@ TEST(Kinds, AreSortedByName) {
     EXPECT_TRUE(std::ranges::is_sorted(kinds, {}, name));
     EXPECT_EQ(std::ranges::adjacent_find(kinds, {}, name), kinds.end());
     for (const Kind* kind : kinds) EXPECT_NE(kind->make, nullptr) << kind->name;
-    for (const char* wanted : {"reference", "rtmp_push"})
+    for (const char* wanted : {"callback", "reference", "rtmp_push"})
         EXPECT_TRUE(std::ranges::binary_search(kinds, wanted, {}, name)) << wanted;
 }
 

@@ -1,0 +1,205 @@
+#include "probes/callback/client.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include "probes/core/error_table.hpp"
+#include "probes/net/quiet.hpp"
+#include "probes/net/resolver.hpp"
+#include "probes/net/values.hpp"
+#include "probes/protocol/callback_sign.hpp"
+
+namespace livecanary::callback {
+namespace {
+
+constexpr std::size_t most_body = 64 * 1024;
+
+}  // namespace
+
+error_code make_error_code(CallbackError error) noexcept {
+    using enum CallbackError;
+    static const ErrorTable<CallbackError> table{
+        "livecanary.callback",
+        {{server_error, "the callback answers with a server error", Reason::rejected},
+         {not_found, "there is nothing at the callback's path", Reason::not_found},
+         {forbidden, "the callback may not be called from here", Reason::forbidden},
+         {other_status, "the callback answers with a status other than 200", Reason::mismatch},
+         {no_json, "the callback's answer is no JSON", Reason::mismatch},
+         {no_code, "the callback's answer has no code", Reason::mismatch},
+         {refused, "the callback answers with a code other than 0", Reason::rejected},
+         {too_late, "the callback answers later than the cloud waits", Reason::timeout},
+         {unsigned_accepted, "a wrongly signed event is accepted", Reason::mismatch},
+         {missing, "an event of a push did not come in", Reason::timeout},
+         {badly_signed, "an event came in that is not signed with our key", Reason::mismatch},
+         {forward_refused, "an event that was passed on was not taken", Reason::rejected}}};
+    return {static_cast<int>(error), table};
+}
+
+std::string fingerprint(const Reply& reply) {
+    std::string text = "HTTP " + std::to_string(reply.status);
+    if (reply.said.json)
+        return text + (reply.said.code_text.empty() ? " no code" : " code " + reply.said.code_text);
+    if (reply.said.php_text) return text + " php text";
+    if (reply.body.empty()) return text + " empty";
+    return text;
+}
+
+error_code error_of(const Reply& reply) {
+    using enum CallbackError;
+    if (reply.took > protocol::callback_patience) return too_late;
+    if (reply.status == 404) return not_found;
+    if (reply.status == 401 || reply.status == 403) return forbidden;
+    if (reply.status / 100 == 5) return server_error;
+    if (reply.status != 200) return other_status;
+    if (!reply.said.json) return no_json;
+    if (reply.said.code_text.empty()) return no_code;
+    return reply.said.code == 0 ? error_code{} : refused;
+}
+
+std::optional<Clock::time_point> Gate::closed_until(Clock::time_point now) const {
+    return closed_until_ && now < *closed_until_ ? closed_until_ : std::nullopt;
+}
+
+asio::awaitable<bool> Gate::enter(Env& env, Clock::time_point deadline) {
+    while (busy_) {
+        asio::steady_timer timer(co_await asio::this_coro::executor, deadline);
+        const auto at = waiting_.insert(waiting_.end(), &timer);
+        const auto [code] = co_await timer.async_wait(net::no_throw);
+        waiting_.erase(at);
+        const auto state = co_await asio::this_coro::cancellation_state;
+        if (!code || state.cancelled() != asio::cancellation_type::none) co_return false;
+    }
+    if (closed_until(env.now())) co_return false;
+    busy_ = true;
+    co_return true;
+}
+
+void Gate::leave() {
+    busy_ = false;
+    if (!waiting_.empty()) waiting_.front()->cancel();
+}
+
+void Gate::hung(Clock::time_point now) {
+    const Clock::duration wait = std::min<Clock::duration>(pause * (1 << std::min(pauses_, 8)), longest);
+    closed_until_ = now + wait;
+    ++pauses_;
+}
+
+Client::Client(asio::any_io_executor executor, net::HttpUrl url, std::optional<asio::ip::address> address,
+               std::string ca_file, Env& env, Gate& gate)
+    : url_(std::move(url)),
+      address_(std::move(address)),
+      ca_file_(std::move(ca_file)),
+      env_(env),
+      gate_(gate),
+      connection_(std::move(executor)) {}
+
+asio::awaitable<error_code> Client::open(Clock::time_point deadline) {
+    exchange_.reset();
+    net::tcp::endpoint endpoint;
+    if (address_) {
+        endpoint = {*address_, url_.port};
+    } else {
+        enter(dns);
+        const auto found = co_await env_.dns->resolve(url_.host, url_.port, deadline);
+        if (!found) co_return found.error();
+        endpoint = found->endpoints.front();
+        if (run_ != nullptr) {
+            const auto six =
+                std::ranges::count_if(found->endpoints, [](const auto& e) { return e.address().is_v6(); });
+            const auto all = static_cast<std::ptrdiff_t>(found->endpoints.size());
+            run_->found(net::resolved_addresses, static_cast<double>(all - six), "ipv4");
+            run_->found(net::resolved_addresses, static_cast<double>(six), "ipv6");
+        }
+    }
+    enter(tcp);
+    saw("address", endpoint.address().to_string() + ":" + std::to_string(endpoint.port()));
+    if (const auto code = co_await connection_.connect(endpoint, deadline)) co_return code;
+    if (url_.tls) {
+        enter(tls);
+        net::TlsOptions options;
+        options.server_name = url_.host;
+        options.ca_file = ca_file_;
+        net::TlsFacts facts;
+        const auto code = co_await connection_.start_tls(std::move(options), deadline, facts);
+        if (run_ != nullptr && facts.not_after) {
+            run_->found(net::certificate_end,
+                        std::chrono::duration<double>(facts.not_after->time_since_epoch()).count());
+            saw("certificate", facts.subject + ", issued by " + facts.issuer);
+        }
+        if (code && facts.verify_code != 0)
+            saw("verify", std::to_string(facts.verify_code) + " " + facts.verify_text);
+        if (code) co_return code;
+    }
+    exchange_.emplace(connection_);
+    co_return error_code{};
+}
+
+asio::awaitable<error_code> Client::exchange(net::HttpRequest to_send, Reply& reply,
+                                             Clock::time_point deadline) {
+    const auto began = env_.now();
+    enter(request);
+    // Once the last of the body is handed out, what is left is to wait.
+    std::string content = std::move(to_send.body);
+    std::size_t sent = 0;
+    if (!content.empty()) {
+        to_send.content = net::HttpContent{
+            .size = content.size(), .next = [this, &content, &sent](std::span<std::uint8_t> into) {
+                const std::size_t size = std::min(into.size(), content.size() - sent);
+                std::copy_n(content.begin() + static_cast<std::ptrdiff_t>(sent), size, into.begin());
+                sent += size;
+                if (sent == content.size()) enter(first_byte);
+                return size;
+            }};
+    }
+    auto head = co_await exchange_->send(to_send, deadline);
+    if (!head) co_return head.error();
+    enter(body);
+    reply.status = head->status;
+    for (;;) {
+        const auto size = co_await exchange_->read_body(buffer_, deadline);
+        if (!size) co_return size.error();
+        if (*size == 0) break;
+        reply.body.append(reinterpret_cast<const char*>(buffer_.data()),
+                          std::min(*size, most_body - reply.body.size()));
+    }
+    reply.took = env_.now() - began;
+    reply.said = read_answer(reply.body);
+    co_return error_code{};
+}
+
+asio::awaitable<error_code> Client::call(net::HttpRequest to_send, Reply& reply, Clock::time_point deadline) {
+    reply = {};
+    if (!exchange_ || !connection_.is_open()) {
+        if (const auto code = co_await open(deadline)) co_return code;
+    }
+    to_send.host = url_.host_header();
+    to_send.headers.emplace_back("User-Agent", "livecanary");
+    const bool is_post = to_send.method == "POST";
+    const error_code code = co_await exchange(std::move(to_send), reply, deadline);
+    if (code == asio::error::timed_out) gate_.hung(env_.now());
+    // That the web server answers by itself says nothing of PHP.
+    if (!code && is_post) gate_.answered();
+    if (code || !exchange_->keeps_alive()) connection_.close();
+    co_return code;
+}
+
+asio::awaitable<error_code> Client::post(std::string text, Reply& reply, Clock::time_point deadline) {
+    net::HttpRequest to_send;
+    to_send.method = "POST";
+    to_send.target = url_.target;
+    to_send.headers = {{"Content-Type", "application/json"}};
+    to_send.body = std::move(text);
+    co_return co_await call(std::move(to_send), reply, deadline);
+}
+
+asio::awaitable<error_code> Client::get(std::string target, Reply& reply, Clock::time_point deadline) {
+    net::HttpRequest to_send;
+    to_send.target = std::move(target);
+    co_return co_await call(std::move(to_send), reply, deadline);
+}
+
+}  // namespace livecanary::callback

@@ -1,0 +1,201 @@
+#include "tests/practice/callback_sender.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/json.hpp>
+
+#include "tests/practice/cloud.hpp"
+
+namespace livecanary::practice {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+namespace json = boost::json;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
+
+std::int64_t unix_seconds(std::chrono::system_clock::time_point time) {
+    return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+}
+
+/// MD5(key + t), by way of the one digest the practice cloud has.
+std::string signature(const std::string& key, std::int64_t t) {
+    return tx_secret(key, std::to_string(t), "");
+}
+
+json::object common(const CallbackSender::Settings& settings, int event, const std::string& stream,
+                    std::chrono::system_clock::time_point now) {
+    const std::int64_t t = unix_seconds(now + 10min);
+    return {{"appid", settings.appid},
+            {"app", settings.domain},
+            {"appname", settings.app},
+            {"stream_id", stream},
+            {"channel_id", stream},
+            {"event_type", event},
+            {"t", t},
+            {"sign", signature(settings.key, t)}};
+}
+
+json::object push_event(const CallbackSender::Settings& settings, bool started, const std::string& stream,
+                        const std::string& sequence, std::chrono::milliseconds lasted,
+                        std::chrono::system_clock::time_point now) {
+    json::object event = common(settings, started ? 1 : 0, stream, now);
+    event["event_time"] = unix_seconds(now);
+    event["sequence"] = sequence;
+    event["node"] = "192.0.2.1";
+    event["user_ip"] = "192.0.2.2";
+    event["stream_param"] = "";
+    event["errcode"] = started ? 0 : 1;
+    event["errmsg"] = started ? "ok" : "The push client actively stopped the push";
+    event["set_id"] = 2;
+    event["width"] = 0;
+    event["height"] = 0;
+    if (!started) event["push_duration"] = std::to_string(lasted.count());
+    return event;
+}
+
+json::object record_event(const CallbackSender::Settings& settings, const std::string& stream,
+                          const std::string& name, std::chrono::seconds lasted,
+                          std::chrono::system_clock::time_point now) {
+    json::object event = common(settings, 100, stream, now);
+    const std::string id = "file-" + name;
+    event["file_id"] = id;
+    event["record_file_id"] = id;
+    if (settings.video_id) event["video_id"] = id;
+    event["file_format"] = "MP4";
+    event["task_id"] = "";
+    event["start_time"] = unix_seconds(now - lasted);
+    event["end_time"] = unix_seconds(now);
+    event["start_time_usec"] = 0;
+    event["end_time_usec"] = 0;
+    event["duration"] = lasted.count();
+    event["file_size"] = 1'000'000;
+    event["stream_param"] = "";
+    event["video_url"] = "http://vod.example.com/" + name + ".mp4";
+    event["media_start_time"] = 0;
+    event["record_bps"] = 0;
+    event["callback_ext"] = "{}";
+    return event;
+}
+
+}  // namespace
+
+asio::awaitable<HttpAnswered> http_ask(std::uint16_t port, std::string method, std::string target,
+                                       std::string body, std::chrono::milliseconds patience) {
+    beast::tcp_stream stream(co_await asio::this_coro::executor);
+    http::request<http::string_body> request;
+    request.version(11);
+    request.method_string(method);
+    request.target(target);
+    request.set(http::field::host, "127.0.0.1");
+    request.set(http::field::content_type, "application/json");
+    request.body() = std::move(body);
+    request.keep_alive(false);
+    request.prepare_payload();
+    stream.expires_after(patience);
+    const asio::ip::tcp::endpoint server(asio::ip::address_v4::loopback(), port);
+    const auto [unconnected] = co_await stream.async_connect(server, no_throw);
+    if (unconnected) co_return HttpAnswered{};
+    // A receiver may answer before it has read all.
+    co_await http::async_write(stream, request, no_throw);
+    beast::flat_buffer buffer;
+    http::response<http::string_body> response;
+    const auto [unread, size] = co_await http::async_read(stream, buffer, response, no_throw);
+    if (unread) co_return HttpAnswered{};
+    HttpAnswered answered;
+    answered.status = response.result_int();
+    answered.body = std::move(response.body());
+    co_return answered;
+}
+
+struct CallbackSender::State {
+    State(asio::any_io_executor runs_on, Settings told)
+        : executor(std::move(runs_on)), settings(std::move(told)) {}
+
+    asio::any_io_executor executor;
+    Settings settings;
+    std::deque<Delivery> deliveries{};
+    std::set<asio::steady_timer*> timers{};
+    bool gone = false;
+
+    static asio::awaitable<void> deliver(std::shared_ptr<State> state, std::size_t number) {
+        const Settings& settings = state->settings;
+        for (int attempt = 0; attempt <= settings.retries && !state->gone; ++attempt) {
+            std::string body = state->deliveries[number].body;
+            std::string path = settings.path;
+            std::string method = "POST";
+            const HttpAnswered answered = co_await http_ask(settings.port, std::move(method), std::move(path),
+                                                            std::move(body), settings.patience);
+            state->deliveries[number].statuses.push_back(answered.status);
+            if (answered.status == 200 || attempt == settings.retries || state->gone) break;
+            const auto wait = std::chrono::duration<double>(settings.retry_every) * settings.scale;
+            asio::steady_timer timer(state->executor,
+                                     std::chrono::duration_cast<asio::steady_timer::duration>(wait));
+            state->timers.insert(&timer);
+            co_await timer.async_wait(no_throw);
+            state->timers.erase(&timer);
+        }
+        state->deliveries[number].done = true;
+    }
+};
+
+CallbackSender::CallbackSender(asio::any_io_executor executor, Settings settings)
+    : state_(std::make_shared<State>(std::move(executor), std::move(settings))) {}
+
+CallbackSender::~CallbackSender() {
+    state_->gone = true;
+    for (auto* const timer : state_->timers) timer->cancel();
+}
+
+void CallbackSender::deliver(int event, std::string stream, std::string body) {
+    if (state_->settings.lost.contains(event)) return;
+    state_->deliveries.push_back({.event = event, .stream = std::move(stream), .body = std::move(body)});
+    asio::co_spawn(state_->executor, State::deliver(state_, state_->deliveries.size() - 1), asio::detached);
+}
+
+void CallbackSender::push_started(const std::string& stream, const std::string& sequence) {
+    const auto& settings = state_->settings;
+    deliver(1, stream, json::serialize(push_event(settings, true, stream, sequence, {}, settings.now())));
+}
+void CallbackSender::push_ended(const std::string& stream, const std::string& sequence,
+                                std::chrono::milliseconds lasted) {
+    const auto& settings = state_->settings;
+    deliver(0, stream,
+            json::serialize(push_event(settings, false, stream, sequence, lasted, settings.now())));
+}
+void CallbackSender::recorded(const std::string& stream, const std::string& name,
+                              std::chrono::seconds lasted) {
+    const auto& settings = state_->settings;
+    deliver(100, stream, json::serialize(record_event(settings, stream, name, lasted, settings.now())));
+}
+void CallbackSender::set_key(std::string key) { state_->settings.key = std::move(key); }
+void CallbackSender::lose(std::set<int> events) { state_->settings.lost = std::move(events); }
+
+bool CallbackSender::idle() const {
+    return std::ranges::all_of(state_->deliveries, [](const Delivery& d) { return d.done; });
+}
+const std::deque<CallbackSender::Delivery>& CallbackSender::deliveries() const { return state_->deliveries; }
+
+std::string CallbackSender::event_body(const Settings& settings, int event, const std::string& stream,
+                                       const std::string& name, std::chrono::system_clock::time_point now) {
+    if (event == 100) return json::serialize(record_event(settings, stream, name, 120s, now));
+    return json::serialize(push_event(settings, event == 1, stream, name, 5s, now));
+}
+
+}  // namespace livecanary::practice
