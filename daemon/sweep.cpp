@@ -126,6 +126,7 @@ asio::awaitable<void> Sweeper::sweep() {
         env.location = shared_.location;
         const auto code = co_await remove_leftover(*probe, env, *shared_.state, litter);
         if (!code || (*code && stopping_)) continue;
+        if (*code == boost::system::errc::device_or_resource_busy) continue;
         if (!*code) {
             log::info("removed what a run left behind",
                       {{"probe", litter.probe}, {"store", litter.store}, {"item", litter.item}});

@@ -27,8 +27,9 @@ struct Probe {
     /// empty.
     std::function<boost::asio::awaitable<std::vector<Control>>(ProbeRun&, const RunResult& failed)>
         controls{};
-    /// Removes what a run of this probe has left behind. No error: it is gone, or was not there. May be empty
-    /// for kinds that leave nothing.
+    /// Removes what a run of this probe has left behind. No error: it is gone, or was not there.
+    /// errc::device_or_resource_busy: this very probe still has a use for it and will remove it itself. May
+    /// be empty for kinds that leave nothing.
     std::function<boost::asio::awaitable<error_code>(ProbeRun&, const Litter&)> remove{};
     std::function<Diagnosis(const RunResult&)> diagnose{};  ///< pure; asked only of failed runs
 

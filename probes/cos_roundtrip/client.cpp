@@ -29,7 +29,12 @@ error_code make_error_code(CosError error) noexcept {
          {still_there, "the object is still there after its deletion", Reason::mismatch},
          {other_endpoint, "it was made at an endpoint that this probe no longer has", Reason::local},
          {no_ledger, "there is no ledger to write the object down in", Reason::local},
-         {clock_unsafe, "our own clock cannot be right", Reason::local}}};
+         {clock_unsafe, "our own clock cannot be right", Reason::local},
+         {backend_bucket, "the backend names no bucket that there could be", Reason::mismatch},
+         {backend_appid, "the backend names no APPID", Reason::mismatch},
+         {backend_region, "the backend names no region that there could be", Reason::mismatch},
+         {backend_secret_id, "the backend names no SecretId", Reason::mismatch},
+         {backend_sign_key, "the backend hands out no signKey with its keyTime", Reason::mismatch}}};
     return {static_cast<int>(error), table};
 }
 
@@ -48,6 +53,16 @@ std::optional<WallTime> read_date(std::string_view text) {
     constexpr int from = 1970 - 1900, until = 2200 - 1900;
     if (utc.tm_year < from || utc.tm_year >= until) return std::nullopt;
     return std::chrono::system_clock::from_time_t(::timegm(&utc));
+}
+
+protocol::CosAuthorization signed_by(const Credentials& credentials, const protocol::CosRequest& request,
+                                     std::chrono::sys_seconds now, std::chrono::seconds lifetime) {
+    if (credentials.issued)
+        return protocol::cos_sign(request, credentials.secret_id, credentials.issued->sign_key.reveal(),
+                                  credentials.issued->key_time);
+    const protocol::KeyTime key_time{now, now + lifetime};
+    const config::Secret sign_key(protocol::cos_sign_key(credentials.secret_key.reveal(), key_time));
+    return protocol::cos_sign(request, credentials.secret_id, sign_key.reveal(), key_time);
 }
 
 }  // namespace
@@ -121,9 +136,7 @@ net::HttpRequest Client::request_of(const Call& call) const {
         to_sign.headers.push_back({name, value});
     }
     const auto now = std::chrono::floor<std::chrono::seconds>(run_.env().wall() + clock_shift_);
-    const protocol::KeyTime key_time{now, now + signature_lifetime_};
-    const std::string sign_key = protocol::cos_sign_key(credentials_.secret_key.reveal(), key_time);
-    auto authorization = protocol::cos_sign(to_sign, credentials_.secret_id, sign_key, key_time);
+    auto authorization = signed_by(credentials_, to_sign, now, signature_lifetime_);
     if (call.wrong_signature) {
         auto& digit = authorization.signature.front();
         digit = digit == '0' ? '1' : '0';
@@ -162,8 +175,10 @@ asio::awaitable<error_code> Client::exchange(const Call& call, Answer& answer, C
     answer.trace_id = protocol::printable(answer.head.header("x-cos-trace-id"));
     // Date has whole seconds: half a second of it is nobody's fault. It says when the answer began, which may
     // be long after a large object began to be sent.
-    if (const auto date = read_date(answer.head.header("date")))
-        answer.clock_skew = std::chrono::round<std::chrono::seconds>(*date - run_.env().wall());
+    answer.date = read_date(answer.head.header("date"));
+    answer.head_at = run_.env().now();
+    if (answer.date)
+        answer.clock_skew = std::chrono::round<std::chrono::seconds>(*answer.date - run_.env().wall());
     const error_code code = co_await read_body(call, answer, deadline);
     answer.took = exchange_->last_read_at() - began;
     if (const auto said = protocol::parse_cos_error(answer.body)) {
@@ -181,6 +196,13 @@ asio::awaitable<error_code> Client::call(const Call& call, Answer& answer, Clock
     const error_code code = co_await exchange(call, answer, deadline);
     if (code || !exchange_->keeps_alive()) connection_.close();
     co_return code;
+}
+
+config::Secret signed_get(const Endpoint& endpoint, const Credentials& credentials, const std::string& key,
+                          std::chrono::sys_seconds now, std::chrono::seconds lifetime) {
+    protocol::CosRequest request{.method = "GET", .path = "/" + key};
+    request.headers = {{"host", endpoint.host_header()}};
+    return config::Secret(signed_by(credentials, request, now, lifetime).header());
 }
 
 error_code error_of(const Answer& answer) {

@@ -33,6 +33,12 @@ enum class CosError {
     other_endpoint,  ///< our fault: it was made where this probe no longer looks
     no_ledger,       ///< our fault: nothing may be made that is not written down
     clock_unsafe,    ///< our fault: our own clock cannot be right
+    // What the backend hands out, where no app could use it.
+    backend_bucket,     ///< no bucket can have the name it says
+    backend_appid,      ///< not a number
+    backend_region,     ///< no region can have the name it says
+    backend_secret_id,  ///< empty
+    backend_sign_key,   ///< no signKey, or no keyTime that can be read
 };
 error_code make_error_code(CosError error) noexcept;
 
@@ -56,7 +62,9 @@ struct Answer {
     std::string message{};     ///< its Message
     std::string request_id{};  ///< x-cos-request-id: what the vendor's support asks for first
     std::string trace_id{};
+    std::optional<WallTime> date{};                    ///< as the server has it
     std::optional<std::chrono::seconds> clock_skew{};  ///< the server's Date minus our clock
+    Clock::time_point head_at{};                       ///< when that came, once there is a status
     Clock::duration took{};
 };
 
@@ -72,7 +80,9 @@ public:
     /// in the answer, for error_of().
     asio::awaitable<error_code> call(const Call& call, Answer& answer, Clock::time_point deadline);
     void close() { connection_.close(); }
-    /// Added to our clock for signatures.
+    /// Signs with these from the next call on.
+    void use(Credentials credentials) { credentials_ = std::move(credentials); }
+    /// Added to our clock for signatures. What a backend has issued brings its own time.
     void shift_clock(std::chrono::seconds by) noexcept { clock_shift_ = by; }
 
 private:
@@ -90,6 +100,10 @@ private:
     std::optional<net::HttpExchange> exchange_{};
     std::array<std::uint8_t, 16384> buffer_{};
 };
+
+/// The value of Authorization for a GET of the object `key` at that endpoint, made at `now`.
+config::Secret signed_get(const Endpoint& endpoint, const Credentials& credentials, const std::string& key,
+                          std::chrono::sys_seconds now, std::chrono::seconds lifetime);
 
 /// The code of an answer that is not what its method should give; empty for 200 to 299.
 error_code error_of(const Answer& answer);

@@ -17,7 +17,74 @@ bool is_word(const std::string& text, std::string_view more) {
     });
 }
 
-/// `name-appid`, once (facts: a bucket that already ends in -APPID would be doubled by a naive client).
+void replace_all(std::string& text, std::string_view what, const std::string& by) {
+    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size()))
+        text.replace(at, what.size(), by);
+}
+
+void read_endpoint(config::Reader& in, Config& config) {
+    std::string url;
+    in.optional("endpoint", url);
+    config.endpoint_url = url.empty() ? "https://{bucket}.cos.{region}.myqcloud.com" : url;
+    // What a backend will name is not known yet: any bucket shows whether the URL is one.
+    const bool named = is_bucket(config.bucket) && is_region(config.region);
+    const auto endpoint = named ? endpoint_of(config, config.bucket, config.region)
+                                : endpoint_of(config, "bucket-1250000000", "region");
+    if (!endpoint) in.mistake("endpoint", "expected http[s]://host[:port], found '" + url + "'");
+    std::string address;
+    in.optional("address", address);
+    if (!address.empty()) {
+        boost::system::error_code ec;
+        config.endpoint.address = asio::ip::make_address(address, ec);
+        if (ec) in.mistake("address", "expected an IPv4 or IPv6 address, found '" + address + "'");
+    }
+    in.path("ca_file", config.endpoint.ca_file);
+    if (!endpoint) return;
+    config.endpoint.tls = endpoint->tls;
+    if (named || config.endpoint_url.find('{') == std::string::npos) {
+        config.endpoint.host = endpoint->host;
+        config.endpoint.port = endpoint->port;
+    }
+    if (in.has("ca_file") && !config.endpoint.tls) in.mistake("ca_file", "needs an https:// endpoint");
+}
+
+void read_pair(config::Reader& in, Credentials& pair) {
+    in.required("secret_id", pair.secret_id);
+    in.required_secret("secret_key", pair.secret_key);
+    in.secret("token", pair.token);
+}
+
+void read_signature(config::Reader& in, Config& config) {
+    if (auto signature = in.table("signature")) {
+        if (!signature->has("backend")) signature->mistake("backend", "missing");
+        signature->reference("backend", config.backend);
+        signature->unread();
+    }
+    if (!in.has("signature")) {
+        read_pair(in, config.credentials);
+        if (in.has("own")) {
+            in.table("own");
+            in.mistake("own", "is for a probe with a 'signature'; this one's key pair is its own already");
+        }
+        return;
+    }
+    Credentials unused;
+    in.optional("secret_id", unused.secret_id);
+    in.secret("secret_key", unused.secret_key);
+    in.secret("token", unused.token);
+    for (const char* key : {"secret_id", "secret_key", "token"})
+        if (in.has(key))
+            in.mistake(key,
+                       "not beside 'signature', which says who signs; a key pair of the monitor's own "
+                       "goes into 'own'");
+    if (auto own = in.table("own")) {
+        read_pair(*own, config.own.emplace());
+        own->unread();
+    }
+}
+
+}  // namespace
+
 bool is_bucket(const std::string& bucket) {
     const auto dash = bucket.rfind('-');
     if (dash == std::string::npos || dash == 0 || !is_word(bucket, "-")) return false;
@@ -28,32 +95,21 @@ bool is_bucket(const std::string& bucket) {
            std::all_of(bucket.begin() + static_cast<std::ptrdiff_t>(dash) + 1, bucket.end(), digit);
 }
 
-void read_endpoint(config::Reader& in, Config& config) {
-    config.endpoint.host = config.bucket + ".cos." + config.region + ".myqcloud.com";
-    std::string url;
-    in.optional("endpoint", url);
-    if (!url.empty()) {
-        const auto parsed = net::parse_http_url(url);
-        if (!parsed || parsed->target != "/") {
-            in.mistake("endpoint", "expected http[s]://host[:port], found '" + url + "'");
-        } else {
-            config.endpoint.tls = parsed->tls;
-            config.endpoint.host = parsed->host;
-            config.endpoint.port = parsed->port;
-        }
-    }
-    std::string address;
-    in.optional("address", address);
-    if (!address.empty()) {
-        boost::system::error_code ec;
-        config.endpoint.address = asio::ip::make_address(address, ec);
-        if (ec) in.mistake("address", "expected an IPv4 or IPv6 address, found '" + address + "'");
-    }
-    in.path("ca_file", config.endpoint.ca_file);
-    if (in.has("ca_file") && !config.endpoint.tls) in.mistake("ca_file", "needs an https:// endpoint");
-}
+bool is_region(const std::string& region) { return is_word(region, "-"); }
 
-}  // namespace
+std::optional<Endpoint> endpoint_of(const Config& config, const std::string& bucket,
+                                    const std::string& region) {
+    std::string url = config.endpoint_url;
+    replace_all(url, "{bucket}", bucket);
+    replace_all(url, "{region}", region);
+    const auto parsed = net::parse_http_url(url);
+    if (!parsed || parsed->target != "/") return std::nullopt;
+    Endpoint endpoint = config.endpoint;
+    endpoint.tls = parsed->tls;
+    endpoint.host = parsed->host;
+    endpoint.port = parsed->port;
+    return endpoint;
+}
 
 std::string Endpoint::host_header() const {
     return net::HttpUrl{.tls = tls, .host = host, .port = port, .target = "/"}.host_header();
@@ -61,17 +117,16 @@ std::string Endpoint::host_header() const {
 
 Config read(config::Reader& in) {
     Config config;
-    in.required("bucket", config.bucket);
+    const bool by_backend = in.has("signature");
+    by_backend ? in.optional("bucket", config.bucket) : in.required("bucket", config.bucket);
     if (!config.bucket.empty() && !is_bucket(config.bucket))
         in.mistake("bucket",
                    "expected the bucket's name, '-' and the APPID, such as cover-1250000000, found '" +
                        config.bucket + "'");
-    in.required("region", config.region);
-    if (!config.region.empty() && !is_word(config.region, "-"))
+    by_backend ? in.optional("region", config.region) : in.required("region", config.region);
+    if (!config.region.empty() && !is_region(config.region))
         in.mistake("region", "expected a region such as ap-shanghai, found '" + config.region + "'");
-    in.required("secret_id", config.credentials.secret_id);
-    in.required_secret("secret_key", config.credentials.secret_key);
-    in.secret("token", config.credentials.token);
+    read_signature(in, config);
     std::string api = "xml";
     constexpr std::array<std::string_view, 1> apis{"xml"};
     in.one_of("api", api, apis);

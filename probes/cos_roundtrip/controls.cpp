@@ -7,6 +7,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
+#include "probes/cos_roundtrip/backend.hpp"
 #include "probes/protocol/cos_buckets.hpp"
 
 namespace livecanary::cos_roundtrip {
@@ -24,8 +25,9 @@ constexpr auto patience = 2s;
 
 class Experiment {
 public:
-    Experiment(const Config& config, ProbeRun& run, const RunResult& failed)
-        : config_(config), run_(run), failed_(failed) {}
+    /// `config`: with what the backend named put in.
+    Experiment(const Config& config, const Config& configured, ProbeRun& run, const RunResult& failed)
+        : config_(config), configured_(configured), run_(run), failed_(failed) {}
 
     asio::awaitable<void> of_signature();
     asio::awaitable<void> of_time();
@@ -33,6 +35,7 @@ public:
     asio::awaitable<void> of_regions();
     asio::awaitable<void> of_list();
     asio::awaitable<void> of_accelerate();
+    asio::awaitable<void> of_backend();
     std::vector<Control> take() { return std::move(played_); }
 
 private:
@@ -45,6 +48,7 @@ private:
     }
 
     const Config& config_;
+    const Config& configured_;
     ProbeRun& run_;
     const RunResult& failed_;
     std::vector<Control> played_{};
@@ -89,6 +93,11 @@ asio::awaitable<void> Experiment::of_signature() {
 }
 
 asio::awaitable<void> Experiment::of_time() {
+    if (config_.credentials.issued) {
+        co_await ask(fresh_sign_key, "a signKey used as soon as it was handed out", config_.endpoint,
+                     config_.credentials, 0s, false);
+        co_return;
+    }
     const auto text = failed_.got("clock_skew");
     long long skew = 0;
     const auto number = text.substr(0, text.find(' '));
@@ -183,11 +192,43 @@ asio::awaitable<void> Experiment::of_accelerate() {
     co_await ask(regional_host, "the bucket's regional host", regional, config_.credentials, 0s, false);
 }
 
+/// In what `named` differs from what is configured; empty if in nothing that is configured.
+std::string_view difference(const Config& named, const Config& configured) {
+    const auto appid = [](std::string_view name) { return name.substr(name.rfind('-') + 1); };
+    const auto bare = [](std::string_view name) { return name.substr(0, name.rfind('-')); };
+    const bool known = !configured.bucket.empty();
+    const bool other_name = known && bare(named.bucket) != bare(configured.bucket);
+    const bool other_appid = known && appid(named.bucket) != appid(configured.bucket);
+    const bool elsewhere = !configured.region.empty() && named.region != configured.region;
+    if (other_name + other_appid + elsewhere > 1) return differs_in::more;
+    if (other_name) return differs_in::name;
+    if (other_appid) return differs_in::appid;
+    return elsewhere ? differs_in::region : std::string_view();
+}
+
+asio::awaitable<void> Experiment::of_backend() {
+    if (configured_.own)
+        co_await ask(own_pair, "the monitor's own key pair", config_.endpoint, *configured_.own, 0s, false);
+    const auto differs = difference(config_, configured_);
+    if (differs.empty() || configured_.bucket.empty() || configured_.region.empty()) co_return;
+    const Credentials signer = configured_.own.value_or(config_.credentials);
+    if (co_await ask(configured_bucket, "the configured bucket and region", configured_.endpoint, signer, 0s,
+                     false))
+        played_.back().fingerprint = differs;
+}
+
 }  // namespace
 
-asio::awaitable<std::vector<Control>> play_controls(const Config& config, ProbeRun& run,
+asio::awaitable<std::vector<Control>> play_controls(const Config& configured, ProbeRun& run,
                                                     const RunResult& failed) {
-    Experiment experiment(config, run, failed);
+    Config config = configured;
+    Backend backend(configured, run);
+    if (backend.signs()) {
+        // It says no more, or says it wrong: nothing is left to be tried at COS.
+        if (co_await backend.ask(config, run.deadline())) co_return std::vector<Control>();
+    }
+    Experiment experiment(config, configured, run, failed);
+    if (backend.signs() && !failed.got("status").empty()) co_await experiment.of_backend();
     const auto code = failed.got("cos_code");
     const auto message = failed.got("message");
     if (code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch") co_await experiment.of_signature();

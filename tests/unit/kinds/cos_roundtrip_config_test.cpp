@@ -244,6 +244,60 @@ TEST(CosRoundtripConfig, SameBucketInAnotherRegion) {
         EXPECT_EQ(in_region({.host = host}, "ap-shanghai", "ap-guangzhou"), std::nullopt) << host;
 }
 
+TEST(CosRoundtripConfig, BackendSignsInPlaceOfAPair) {
+    const Config config = read_all("signature = { backend = 'mini-live' }\n");
+    EXPECT_EQ(config.backend, "mini-live");
+    EXPECT_EQ(config.bucket, "");
+    EXPECT_FALSE(config.own);
+    EXPECT_TRUE(config.endpoint.tls);
+    EXPECT_EQ(config.endpoint.host, "") << "only the backend knows";
+    const Config more = read_all(R"(signature = { backend = 'mini-live' }
+own = { secret_id = 'AKIDown', secret_key = { env = 'COS' }, token = { env = 'TOKEN' } }
+bucket = 'cover-1250000000'
+region = 'ap-shanghai'
+)");
+    ASSERT_TRUE(more.own);
+    EXPECT_EQ(more.own->secret_id, "AKIDown");
+    EXPECT_EQ(more.own->secret_key.reveal(), "the-secret-key");
+    EXPECT_EQ(more.own->token.reveal(), "the-token");
+    EXPECT_EQ(more.endpoint.host, "cover-1250000000.cos.ap-shanghai.myqcloud.com");
+    EXPECT_EQ(endpoint_of(more, "other-1250000001", "sg")->host, "other-1250000001.cos.sg.myqcloud.com");
+}
+
+TEST(CosRoundtripConfig, BackendAndPairExcludeEachOther) {
+    read_all("signature = {}\n", {"t.toml:1:13: probe.signature.backend: missing"});
+    read_all("signature = 'mini-live'\n", {"t.toml:1:13: probe.signature: expected a table, found a string"});
+    read_all(
+        needed() + "signature = { backend = 'mini-live' }\n",
+        {
+            "t.toml:3:13: probe.secret_id: not beside 'signature', which says who signs; a key pair of the "
+            "monitor's own goes into 'own'",
+            "t.toml:4:14: probe.secret_key: not beside 'signature', which says who signs; a key pair of the "
+            "monitor's own goes into 'own'",
+        });
+    read_all(
+        needed() + "own = { secret_id = 'i', secret_key = { env = 'COS' } }\n",
+        {"t.toml:5:7: probe.own: is for a probe with a 'signature'; this one's key pair is its own already"});
+    read_all("signature = { backend = 'mini-live', back = 1 }\nown = { secret_id = 'i', key = 1 }\n",
+             {
+                 "t.toml:1:38: probe.signature.back: unknown key",
+                 "t.toml:2:7: probe.own.secret_key: missing",
+                 "t.toml:2:26: probe.own.key: unknown key",
+             });
+}
+
+TEST(CosRoundtripConfig, EndpointMayNameBucketAndRegion) {
+    const std::string url = "endpoint = 'http://{bucket}.cos.{region}.tencentcos.cn:9000'\n";
+    EXPECT_EQ(
+        read_all(needed() + url).endpoint,
+        (Endpoint{.tls = false, .host = "cover-1250000000.cos.ap-shanghai.tencentcos.cn", .port = 9000}));
+    const Config by_backend = read_all("signature = { backend = 'b' }\n" + url);
+    EXPECT_FALSE(by_backend.endpoint.tls);
+    EXPECT_EQ(endpoint_of(by_backend, "a-12345", "sg")->host_header(), "a-12345.cos.sg.tencentcos.cn:9000");
+    EXPECT_EQ(read_all("signature = { backend = 'b' }\nendpoint = 'http://192.0.2.1:9000'\n").endpoint.host,
+              "192.0.2.1");
+}
+
 TEST(CosRoundtripConfig, TargetIsTheEndpointAndShowsNoSecret) {
     const auto target = [](const std::string& more) {
         TomlText text(needed() + more, world);
