@@ -10,6 +10,7 @@
 #include "probes/net/resolver.hpp"
 #include "probes/protocol/cos_error.hpp"
 #include "probes/protocol/cos_sign.hpp"
+#include "probes/protocol/percent_encoding.hpp"
 #include "probes/protocol/printable.hpp"
 
 namespace livecanary::cos_roundtrip {
@@ -25,6 +26,7 @@ error_code make_error_code(CosError error) noexcept {
          {length_differs, "what was read back has another length than what was put", Reason::mismatch},
          {bytes_differ, "what was read back is not what was put", Reason::mismatch},
          {etag_differs, "the ETag is not the MD5 of what was put", Reason::mismatch},
+         {sha_differs, "the SHA-1 is not that of what was put", Reason::mismatch},
          {crc_differs, "the CRC-64 is not that of what was put", Reason::mismatch},
          {still_there, "the object is still there after its deletion", Reason::mismatch},
          {other_endpoint, "it was made at an endpoint that this probe no longer has", Reason::local},
@@ -79,12 +81,19 @@ asio::awaitable<error_code> Client::connect(Clock::time_point deadline) { return
 
 asio::awaitable<error_code> Client::open(Clock::time_point deadline, bool spoken) {
     exchange_.reset();
+    const error_code code = co_await connect_to(connection_, endpoint_, deadline, spoken);
+    if (!code) exchange_.emplace(connection_);
+    co_return code;
+}
+
+asio::awaitable<error_code> Client::connect_to(net::Connection& connection, const Endpoint& where,
+                                               Clock::time_point deadline, bool spoken) {
     net::tcp::endpoint endpoint;
-    if (endpoint_.address) {
-        endpoint = {*endpoint_.address, endpoint_.port};
+    if (where.address) {
+        endpoint = {*where.address, where.port};
     } else {
         if (spoken) run_.enter(dns);
-        const auto found = co_await run_.env().dns->resolve(endpoint_.host, endpoint_.port, deadline);
+        const auto found = co_await run_.env().dns->resolve(where.host, where.port, deadline);
         if (!found) co_return found.error();
         endpoint = found->endpoints.front();
         if (spoken) {
@@ -99,14 +108,14 @@ asio::awaitable<error_code> Client::open(Clock::time_point deadline, bool spoken
         run_.enter(tcp);
         run_.saw("address", endpoint.address().to_string() + ":" + std::to_string(endpoint.port()));
     }
-    if (const auto code = co_await connection_.connect(endpoint, deadline)) co_return code;
-    if (endpoint_.tls) {
+    if (const auto code = co_await connection.connect(endpoint, deadline)) co_return code;
+    if (where.tls) {
         if (spoken) run_.enter(tls);
         net::TlsOptions options;
-        options.server_name = endpoint_.host;
-        options.ca_file = endpoint_.ca_file;
+        options.server_name = where.host;
+        options.ca_file = where.ca_file;
         net::TlsFacts facts;
-        const auto code = co_await connection_.start_tls(std::move(options), deadline, facts);
+        const auto code = co_await connection.start_tls(std::move(options), deadline, facts);
         if (spoken && facts.not_after) {
             run_.found(certificate_end,
                        std::chrono::duration<double>(facts.not_after->time_since_epoch()).count());
@@ -116,11 +125,11 @@ asio::awaitable<error_code> Client::open(Clock::time_point deadline, bool spoken
             run_.saw("verify", std::to_string(facts.verify_code) + " " + facts.verify_text);
         if (code) co_return code;
     }
-    exchange_.emplace(connection_);
     co_return error_code{};
 }
 
 net::HttpRequest Client::request_of(const Call& call) const {
+    if (endpoint_.v4) return v4_request_of(call);
     net::HttpRequest request;
     request.method = call.method;
     request.host = endpoint_.host_header();
@@ -129,6 +138,11 @@ net::HttpRequest Client::request_of(const Call& call) const {
     to_sign.method = call.method;
     // Our keys hold nothing that would have to be encoded (config.cpp).
     to_sign.path = request.target = "/" + call.key;
+    for (const auto& [name, value] : call.query) {
+        to_sign.parameters.push_back({name, value});
+        request.target += (request.target.find('?') == std::string::npos ? '?' : '&') +
+                          protocol::percent_encode(name) + '=' + protocol::percent_encode(value);
+    }
     to_sign.headers = {{"host", request.host}};
     if (call.content) to_sign.headers.push_back({"content-length", std::to_string(call.content->size)});
     for (const auto& [name, value] : call.headers) {
@@ -148,10 +162,11 @@ net::HttpRequest Client::request_of(const Call& call) const {
     return request;
 }
 
-asio::awaitable<error_code> Client::read_body(const Call& call, Answer& answer, Clock::time_point deadline) {
+asio::awaitable<error_code> Client::read_body(net::HttpExchange& exchange, const Call& call, Answer& answer,
+                                              Clock::time_point deadline) {
     const bool to_sink = call.sink && answer.status == 200;
     for (;;) {
-        const auto size = co_await exchange_->read_body(buffer_, deadline);
+        const auto size = co_await exchange.read_body(buffer_, deadline);
         if (!size) co_return size.error();
         if (*size == 0) co_return error_code{};
         const auto bytes = std::span(buffer_).first(*size);
@@ -179,8 +194,9 @@ asio::awaitable<error_code> Client::exchange(const Call& call, Answer& answer, C
     answer.head_at = run_.env().now();
     if (answer.date)
         answer.clock_skew = std::chrono::round<std::chrono::seconds>(*answer.date - run_.env().wall());
-    const error_code code = co_await read_body(call, answer, deadline);
+    const error_code code = co_await read_body(*exchange_, call, answer, deadline);
     answer.took = exchange_->last_read_at() - began;
+    if (endpoint_.v4 && !code) co_return read_v4(call, answer);
     if (const auto said = protocol::parse_cos_error(answer.body)) {
         answer.cos_code = protocol::printable(said->code);
         answer.message = protocol::printable(said->message);
@@ -190,6 +206,10 @@ asio::awaitable<error_code> Client::exchange(const Call& call, Answer& answer, C
 
 asio::awaitable<error_code> Client::call(const Call& call, Answer& answer, Clock::time_point deadline) {
     answer = {};
+    if (endpoint_.v4 && call.method == "GET" && !call.key.empty()) {
+        const error_code code = co_await download(call, answer, deadline);
+        co_return code;
+    }
     if (!exchange_ || !connection_.is_open()) {
         if (const auto code = co_await open(deadline, false)) co_return code;
     }
@@ -221,7 +241,7 @@ error_code error_of(const Answer& answer) {
 
 std::string fingerprint(Phase phase, const Answer& answer) {
     return std::string(phase.name) + " " + std::to_string(answer.status) +
-           (answer.cos_code.empty() ? "" : " " + answer.cos_code);
+           (answer.means.empty() ? answer.cos_code.empty() ? "" : " " + answer.cos_code : " " + answer.means);
 }
 
 }  // namespace livecanary::cos_roundtrip

@@ -17,6 +17,9 @@ bool is_word(const std::string& text, std::string_view more) {
     });
 }
 
+/// What the JSON API takes in one piece, without slices.
+constexpr std::uint64_t most_v4_size = std::uint64_t{20} << 20U;
+
 void replace_all(std::string& text, std::string_view what, const std::string& by) {
     for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size()))
         text.replace(at, what.size(), by);
@@ -25,9 +28,13 @@ void replace_all(std::string& text, std::string_view what, const std::string& by
 void read_endpoint(config::Reader& in, Config& config) {
     std::string url;
     in.optional("endpoint", url);
-    config.endpoint_url = url.empty() ? "https://{bucket}.cos.{region}.myqcloud.com" : url;
+    config.endpoint_url = url;
+    if (url.empty())
+        config.endpoint_url = config.endpoint.v4 ? "https://{region}.file.myqcloud.com"
+                                                 : "https://{bucket}.cos.{region}.myqcloud.com";
     // What a backend will name is not known yet: any bucket shows whether the URL is one.
-    const bool named = is_bucket(config.bucket) && is_region(config.region);
+    const bool named = (config.endpoint.v4 ? is_word(config.bucket, "-") : is_bucket(config.bucket)) &&
+                       is_region(config.region);
     const auto endpoint = named ? endpoint_of(config, config.bucket, config.region)
                                 : endpoint_of(config, "bucket-1250000000", "region");
     if (!endpoint) in.mistake("endpoint", "expected http[s]://host[:port], found '" + url + "'");
@@ -46,6 +53,34 @@ void read_endpoint(config::Reader& in, Config& config) {
         config.endpoint.port = endpoint->port;
     }
     if (in.has("ca_file") && !config.endpoint.tls) in.mistake("ca_file", "needs an https:// endpoint");
+}
+
+/// Keys and limits of the JSON API alone.
+void read_v4(config::Reader& in, Config& config) {
+    V4Bucket& v4 = config.endpoint.v4.emplace();
+    in.required("app_id", v4.app_id);
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    if (!v4.app_id.empty() && !std::ranges::all_of(v4.app_id, digit))
+        in.mistake("app_id", "expected the account's APPID, such as 1250000000, found '" + v4.app_id + "'");
+    in.required("bucket", config.bucket);
+    if (!config.bucket.empty() && (!is_word(config.bucket, "-") || config.bucket.ends_with("-" + v4.app_id)))
+        in.mistake("bucket", "expected the bucket's name without its APPID, such as cover, found '" +
+                                 config.bucket + "'");
+    v4.name = config.bucket;
+    in.required("region", config.region);
+    if (!config.region.empty() && !is_region(config.region))
+        in.mistake("region", "expected a region such as sh, found '" + config.region + "'");
+    for (const char* key : {"signature", "own", "token"}) {
+        if (!in.has(key)) continue;
+        config::Secret unused;
+        if (std::string_view(key) == "token")
+            in.secret(key, unused);
+        else
+            in.table(key);
+        in.mistake(key, "is of the XML API: not with api = 'v4'");
+    }
+    in.required("secret_id", config.credentials.secret_id);
+    in.required_secret("secret_key", config.credentials.secret_key);
 }
 
 void read_pair(config::Reader& in, Credentials& pair) {
@@ -83,6 +118,24 @@ void read_signature(config::Reader& in, Config& config) {
     }
 }
 
+void read_xml(config::Reader& in, Config& config) {
+    if (in.has("app_id")) {
+        std::string unused;
+        in.optional("app_id", unused);
+        in.mistake("app_id", "is for api = 'v4': else it is a part of 'bucket'");
+    }
+    const bool by_backend = in.has("signature");
+    by_backend ? in.optional("bucket", config.bucket) : in.required("bucket", config.bucket);
+    if (!config.bucket.empty() && !is_bucket(config.bucket))
+        in.mistake("bucket",
+                   "expected the bucket's name, '-' and the APPID, such as cover-1250000000, found '" +
+                       config.bucket + "'");
+    by_backend ? in.optional("region", config.region) : in.required("region", config.region);
+    if (!config.region.empty() && !is_region(config.region))
+        in.mistake("region", "expected a region such as ap-shanghai, found '" + config.region + "'");
+    read_signature(in, config);
+}
+
 }  // namespace
 
 bool is_bucket(const std::string& bucket) {
@@ -117,21 +170,12 @@ std::string Endpoint::host_header() const {
 
 Config read(config::Reader& in) {
     Config config;
-    const bool by_backend = in.has("signature");
-    by_backend ? in.optional("bucket", config.bucket) : in.required("bucket", config.bucket);
-    if (!config.bucket.empty() && !is_bucket(config.bucket))
-        in.mistake("bucket",
-                   "expected the bucket's name, '-' and the APPID, such as cover-1250000000, found '" +
-                       config.bucket + "'");
-    by_backend ? in.optional("region", config.region) : in.required("region", config.region);
-    if (!config.region.empty() && !is_region(config.region))
-        in.mistake("region", "expected a region such as ap-shanghai, found '" + config.region + "'");
-    read_signature(in, config);
     std::string api = "xml";
-    constexpr std::array<std::string_view, 1> apis{"xml"};
+    constexpr std::array<std::string_view, 2> apis{"xml", "v4"};
     in.one_of("api", api, apis);
+    api == "v4" ? read_v4(in, config) : read_xml(in, config);
     read_endpoint(in, config);
-    in.size("object_size", config.object_size, 1, std::uint64_t{1} << 30);
+    in.size("object_size", config.object_size, 1, api == "v4" ? most_v4_size : std::uint64_t{1} << 30U);
     in.optional("prefix", config.prefix);
     if (config.prefix.empty() || config.prefix.front() == '/' || config.prefix.back() != '/' ||
         config.prefix.find("//") != std::string::npos || !is_word(config.prefix, "-_/"))
@@ -144,10 +188,15 @@ Config read(config::Reader& in) {
 }
 
 std::optional<Endpoint> in_region(const Endpoint& endpoint, const std::string& from, const std::string& to) {
+    Endpoint other = endpoint;
+    if (endpoint.v4) {
+        if (!endpoint.host.starts_with(from + ".file.")) return std::nullopt;
+        other.host.replace(0, from.size(), to);
+        return other;
+    }
     const std::string mark = ".cos." + from + ".";
     const auto at = endpoint.host.find(mark);
     if (at == std::string::npos) return std::nullopt;
-    Endpoint other = endpoint;
     other.host.replace(at, mark.size(), ".cos." + to + ".");
     return other;
 }

@@ -18,6 +18,14 @@ namespace livecanary::cos_roundtrip {
 
 namespace asio = boost::asio;
 
+/// A bucket as the JSON API has it.
+struct V4Bucket {
+    std::string app_id{};
+    std::string name{};          ///< without "-app_id"
+    std::string version = "v2";  ///< v1 is the generation before, at a host of its own
+    bool operator==(const V4Bucket&) const = default;
+};
+
 /// Where a bucket is served, and how to get there.
 struct Endpoint {
     bool tls = true;
@@ -26,6 +34,8 @@ struct Endpoint {
     /// Connects there instead of resolving the host.
     std::optional<asio::ip::address> address{};
     std::string ca_file{};
+    /// Spoken to over the JSON API; else over the XML API, where the host names the bucket.
+    std::optional<V4Bucket> v4{};
 
     /// For Host: with the port unless it is the scheme's own.
     std::string host_header() const;
@@ -49,8 +59,8 @@ struct Credentials {
 /// With a `backend`, each run takes bucket, region, endpoint and credentials from what the backend says
 /// (backend.hpp); what stands here of bucket and region is then what it is expected to say, and may be empty.
 struct Config {
-    std::string bucket{};  ///< name-appid
-    std::string region{};  ///< such as ap-shanghai
+    std::string bucket{};  ///< name-appid; over the JSON API the name alone
+    std::string region{};  ///< such as ap-shanghai; over the JSON API such as sh
     Endpoint endpoint{};
     /// The key `endpoint`, or where the vendor serves a bucket; `{bucket}` and `{region}` stand in for
     /// theirs.

@@ -19,6 +19,9 @@ using namespace std::chrono_literals;
 /// 2026-11-21); each is asked once.
 constexpr std::array regions{"ap-guangzhou", "ap-shanghai",  "ap-beijing",  "ap-nanjing",
                              "ap-chengdu",   "ap-chongqing", "ap-hongkong", "ap-singapore"};
+/// Of the JSON API: south, east, north, and the one more that its clients know.
+constexpr std::array v4_regions{"gz", "sh", "tj", "cd"};
+constexpr std::string_view v1_host = "web.file.myqcloud.com";
 constexpr std::string_view service_host = "service.cos.myqcloud.com";
 /// For one request: a region that does not answer must not use up the time of all.
 constexpr auto patience = 2s;
@@ -33,6 +36,7 @@ public:
     asio::awaitable<void> of_time();
     asio::awaitable<void> of_bucket();
     asio::awaitable<void> of_regions();
+    asio::awaitable<void> of_old_generation();
     asio::awaitable<void> of_list();
     asio::awaitable<void> of_accelerate();
     asio::awaitable<void> of_backend();
@@ -56,7 +60,8 @@ private:
 
 /// `PUT 403 X` and `GET 403 X` are the same refusal: what is compared is status and code alone.
 std::string refusal(const Answer& answer) {
-    return std::to_string(answer.status) + (answer.cos_code.empty() ? "" : " " + answer.cos_code);
+    const auto& code = answer.means.empty() ? answer.cos_code : answer.means;
+    return std::to_string(answer.status) + (code.empty() ? "" : " " + code);
 }
 
 asio::awaitable<bool> Experiment::ask(std::string_view name, std::string what, const Endpoint& endpoint,
@@ -110,7 +115,9 @@ asio::awaitable<void> Experiment::of_time() {
 
 asio::awaitable<void> Experiment::of_regions() {
     bool all_lack_it = true;
-    for (const char* region : regions) {
+    const std::span<const char* const> usual = config_.endpoint.v4 ? std::span<const char* const>(v4_regions)
+                                                                   : std::span<const char* const>(regions);
+    for (const char* region : usual) {
         if (config_.region == region) continue;
         const auto endpoint = in_region(config_.endpoint, config_.region, region);
         if (!endpoint) co_return;
@@ -132,7 +139,16 @@ asio::awaitable<void> Experiment::of_regions() {
         {.name = other_region,
          .outcome = ControlOutcome::failed,
          .fingerprint = {},
-         .shows = "the bucket is in none of the " + std::to_string(regions.size()) + " usual regions"});
+         .shows = "the bucket is in none of the " + std::to_string(usual.size()) + " usual regions"});
+}
+
+asio::awaitable<void> Experiment::of_old_generation() {
+    if (!config_.endpoint.v4 || !in_region(config_.endpoint, config_.region, config_.region)) co_return;
+    Endpoint old = config_.endpoint;
+    old.host = v1_host;
+    old.v4->version = "v1";
+    co_await ask(old_generation, "the bucket on the COS of the generation before", old, config_.credentials,
+                 0s, false);
 }
 
 /// What the account's list of buckets says of ours; nothing if it says nothing.
@@ -182,7 +198,9 @@ asio::awaitable<void> Experiment::of_list() {
 asio::awaitable<void> Experiment::of_bucket() {
     co_await of_list();
     const bool known = !played_.empty() && played_.back().outcome == ControlOutcome::passed;
-    if (!known || played_.back().fingerprint == list_says::other_region) co_await of_regions();
+    if (known && played_.back().fingerprint != list_says::other_region) co_return;
+    co_await of_regions();
+    if (!played_.empty() && played_.back().outcome != ControlOutcome::passed) co_await of_old_generation();
 }
 
 asio::awaitable<void> Experiment::of_accelerate() {
@@ -229,7 +247,7 @@ asio::awaitable<std::vector<Control>> play_controls(const Config& configured, Pr
     }
     Experiment experiment(config, configured, run, failed);
     if (backend.signs() && !failed.got("status").empty()) co_await experiment.of_backend();
-    const auto code = failed.got("cos_code");
+    const auto code = refusal_of(failed);
     const auto message = failed.got("message");
     if (code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch") co_await experiment.of_signature();
     if (code == "RequestTimeTooSkewed" || message.find("Request has expired") != std::string_view::npos) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "probes/cos_roundtrip/controls.hpp"
+#include "probes/cos_roundtrip/v4_answer.hpp"
 
 namespace livecanary::cos_roundtrip {
 namespace {
@@ -28,6 +29,7 @@ public:
         if (error != std::errc{}) return std::nullopt;
         return number;
     }
+    bool is_v4() const { return run().got("api") == "v4"; }
     bool list(std::string_view says) const { return passed(own_buckets) && fingerprint(own_buckets) == says; }
 };
 
@@ -43,7 +45,7 @@ std::string said_by(const RunResult& run) {
 /// Both codes name what they mean (vendor's document 436/7730); the control shows that this server uses them
 /// so.
 Diagnosis of_signature(const RunResult& run, const Facts& facts, const std::string& said) {
-    if (run.got("cos_code") == "InvalidAccessKeyId") {
+    if (refusal_of(run) == "InvalidAccessKeyId") {
         if (facts.refused_with(made_up_id, "InvalidAccessKeyId"))
             return claim(Cause::cos_wrong_secret_id, said + "; a made-up SecretId is refused in the same way",
                          {"cos_wrong_secret_key: COS does not come to compare signatures"});
@@ -140,12 +142,23 @@ Diagnosis of_bucket(const Facts& facts, const std::string& said) {
         return claim(Cause::cos_wrong_bucket, said + "; the account has buckets, and none of this name",
                      {"cos_wrong_region: the account has no such bucket in any region",
                       "cos_wrong_appid: the account has no bucket of this name"});
+    if (facts.passed(old_generation))
+        return claim(Cause::cos_generation_mismatch, said + "; " + facts.shows(old_generation),
+                     {"cos_wrong_bucket: the bucket exists"});
     std::vector<Candidate> candidates{{Cause::cos_wrong_bucket, "the commonest of these"}};
     std::vector<std::string> ruled_out;
     if (facts.refused(other_region))
         ruled_out.push_back("cos_wrong_region: " + facts.shows(other_region));
     else
         candidates.push_back({Cause::cos_wrong_region, "no other region could be asked"});
+    if (facts.is_v4()) {
+        // The number for it is another one: -70.
+        ruled_out.push_back("cos_wrong_appid: COS has another refusal for it");
+        candidates.push_back(
+            {Cause::cos_generation_mismatch,
+             "a bucket of another generation of COS is not found, though its values are right"});
+        return one_of(CauseClass::cos_bucket_not_found, std::move(candidates), said, std::move(ruled_out));
+    }
     candidates.push_back(
         {Cause::cos_wrong_appid, "the key may not list the account's buckets, which would tell"});
     candidates.push_back({Cause::cos_service_not_activated, "likewise"});
@@ -198,15 +211,20 @@ Diagnosis diagnose(const RunResult& run) {
     const Facts facts(run);
     const std::string_view phase = run.failed_phase();
     if (phase == dns.name || phase == tcp.name || phase == tls.name) return of_network(run);
-    const auto code = run.got("cos_code");
+    const auto code = refusal_of(run);
     const auto message = run.got("message");
     const std::string said = said_by(run);
     if (const auto cause = of_backend(run))
         return claim(*cause, run.code.message() + " (" + std::string(run.got("backend_bucket")) + ")");
     if (run.code == CosError::bytes_differ || run.code == CosError::length_differs ||
-        run.code == CosError::crc_differs || run.code == CosError::etag_differs)
+        run.code == CosError::crc_differs || run.code == CosError::sha_differs ||
+        run.code == CosError::etag_differs)
         return claim(Cause::cos_body_corrupted, run.code.message() + ": " + std::string(run.got("read")) +
-                                                    std::string(run.got("crc64")));
+                                                    std::string(run.got("crc64")) +
+                                                    std::string(run.got("sha1")));
+    // Their texts name their own cause (documents 436/8432 and 436/6059).
+    if (code == v4_says::appid) return claim(Cause::cos_wrong_appid, said);
+    if (code == v4_says::sign_bucket) return claim(Cause::cos_wrong_bucket, said);
     // Codes that name their own cause (vendor's document 436/7730).
     if (code == "BadDigest") return claim(Cause::cos_body_corrupted, said);
     if (code == "ExpiredToken") return claim(Cause::cos_temp_token_expired, said);

@@ -35,6 +35,11 @@ asio::awaitable<error_code> sweep(std::shared_ptr<Made> made, ProbeRun& run, con
     co_return co_await remove_litter(made->config, made->shelf, run, litter);
 }
 
+asio::awaitable<result<std::vector<Litter>>> strays(std::shared_ptr<Made> made, ProbeRun& run) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    co_return co_await find_strays(made->config, run);
+}
+
 asio::awaitable<result<PeerAnswer>> tell(std::shared_ptr<Made> made, ProbeRun& run,
                                          const Question& question) {
     co_await asio::this_coro::throw_if_cancelled(false);
@@ -61,6 +66,7 @@ Probe make(config::Reader& in) {
         return controls(made, run, failed);
     };
     probe_made.remove = [made](ProbeRun& run, const Litter& litter) { return sweep(made, run, litter); };
+    probe_made.strays = [made](ProbeRun& run) { return strays(made, run); };
     probe_made.diagnose = diagnose;
     if (!made->config.backend.empty()) probe_made.asks.push_back(made->config.backend);
     probe_made.answer = [made](ProbeRun& run, const Question& question) { return tell(made, run, question); };

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstdio>
 #include <memory>
 
@@ -13,6 +14,7 @@
 
 #include "probes/cos_roundtrip/backend.hpp"
 #include "probes/net/quiet.hpp"
+#include "probes/protocol/cos_objects.hpp"
 #include "probes/protocol/crc64.hpp"
 #include "probes/protocol/digest.hpp"
 #include "probes/protocol/printable.hpp"
@@ -26,22 +28,29 @@ using namespace std::chrono_literals;
 constexpr auto clean_up_patience = 1s;
 /// How long the signature holds with which another probe may fetch the object.
 constexpr auto fetch_lifetime = 5min;
+/// Younger than this, an object may be of a run under way, also in a process whose ledger we do not see: no
+/// run may take longer (the longest timeout of a probe).
+constexpr auto stray_age = 24h;
+/// Of one listing: some 400 bytes each.
+constexpr std::size_t most_strays = 200;
 /// What MD5 is computed over at a time, to let the event loop run in between.
 constexpr std::size_t digest_piece = 64UL * 1024;
 /// No clock of a machine that runs this program can rightly be before the day it was written.
 constexpr std::chrono::sys_days earliest = std::chrono::year(2026) / 11 / 1;
 
-class Md5 {
+class Digester {
 public:
-    Md5() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-        EVP_DigestInit_ex(context_.get(), EVP_md5(), nullptr);
+    explicit Digester(const EVP_MD* algorithm) : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
+        EVP_DigestInit_ex(context_.get(), algorithm, nullptr);
     }
     void update(std::span<const std::uint8_t> bytes) {
         EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());
     }
-    std::array<std::uint8_t, 16> end() {
-        std::array<std::uint8_t, 16> digest{};
-        EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr);
+    std::vector<std::uint8_t> end() {
+        std::vector<std::uint8_t> digest(EVP_MAX_MD_SIZE);
+        unsigned size = 0;
+        EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
+        digest.resize(size);
         return digest;
     }
 
@@ -55,10 +64,10 @@ asio::awaitable<bool> is_cut() {
 
 /// Gives the loop a turn after each piece: a large object takes seconds of processor time. Stops early if it
 /// is cut.
-asio::awaitable<Expected> expect(std::uint64_t size, std::uint64_t seed) {
+asio::awaitable<Expected> expect(std::uint64_t size, std::uint64_t seed, bool with_sha1) {
     Expected expected{.size = size};
     Content content(seed);
-    Md5 md5;
+    Digester md5(EVP_md5()), sha1(EVP_sha1());
     protocol::Crc64 crc;
     std::vector<std::uint8_t> piece(digest_piece);
     for (std::uint64_t left = size; left > 0;) {
@@ -66,6 +75,7 @@ asio::awaitable<Expected> expect(std::uint64_t size, std::uint64_t seed) {
             std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(left, piece.size())));
         content.fill(part);
         md5.update(part);
+        if (with_sha1) sha1.update(part);
         crc.feed(part);
         left -= part.size();
         co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
@@ -74,6 +84,7 @@ asio::awaitable<Expected> expect(std::uint64_t size, std::uint64_t seed) {
     const auto digest = md5.end();
     expected.md5_hex = protocol::lower_hex(digest);
     expected.md5_base64 = protocol::base64(digest);
+    if (with_sha1) expected.sha1_hex = protocol::lower_hex(sha1.end());
     expected.crc64 = crc.value();
     co_return expected;
 }
@@ -91,8 +102,7 @@ public:
           seed_(run.env().random()) {
         const auto stamp =
             std::chrono::duration_cast<std::chrono::seconds>(run.env().wall().time_since_epoch());
-        key_ = config.prefix + run.env().location + "/" + run.env().probe + "/" +
-               std::to_string(stamp.count()) + "-" + run.run_id() + ".bin";
+        key_ = folder_of(config, run.env()) + std::to_string(stamp.count()) + "-" + run.run_id() + ".bin";
     }
 
     asio::awaitable<void> whole();
@@ -115,7 +125,7 @@ private:
     asio::awaitable<void> until_released(KeptObject& object);
     bool is_wanted() const {
         const auto* const peers = run_.env().peers;
-        return peers != nullptr && peers->is_asked(run_.env().probe);
+        return !config_.endpoint.v4 && peers != nullptr && peers->is_asked(run_.env().probe);
     }
     /// Makes a call in a phase of its own and notes what is worth noting. False if the run has failed.
     asio::awaitable<bool> step(Phase phase, const Call& call, Answer& answer);
@@ -175,6 +185,7 @@ void RoundTrip::note(Phase phase, const Answer& answer) {
     run_.saw("status", std::string(phase.name) + " HTTP " + std::to_string(answer.status));
     if (!answer.cos_code.empty()) run_.saw("cos_code", answer.cos_code);
     if (!answer.message.empty()) run_.saw("message", answer.message);
+    if (!answer.means.empty()) run_.saw("means", answer.means);
     if (backend_.signs())
         run_.saw("key_age",
                  std::to_string(std::chrono::floor<std::chrono::seconds>(backend_.age()).count()) + " s");
@@ -207,6 +218,10 @@ asio::awaitable<bool> RoundTrip::attempt(Phase phase, const Call& call, Answer& 
 }
 
 bool RoundTrip::matches(Phase phase, const Answer& answer, const Expected& expected) {
+    if (!answer.sha1.empty() && answer.sha1 != expected.sha1_hex) {
+        run_.saw("sha1", protocol::printable(answer.sha1) + ", expected " + expected.sha1_hex);
+        return !fails(phase, CosError::sha_differs, answer);
+    }
     const auto etag = answer.head.header("etag");
     const auto crc = answer.head.header("x-cos-hash-crc64ecma");
     if (!etag.empty() && etag != "\"" + expected.md5_hex + "\"" && etag != expected.md5_hex) {
@@ -226,6 +241,7 @@ asio::awaitable<bool> RoundTrip::upload(const Expected& expected) {
     call.headers = {{"content-md5", expected.md5_base64},
                     {"content-type", "application/octet-stream"},
                     {"x-cos-acl", "private"}};
+    call.sha1 = expected.sha1_hex;
     call.content = net::HttpContent{.size = expected.size, .next = [content](std::span<std::uint8_t> bytes) {
                                         content->fill(bytes);
                                         return bytes.size();
@@ -269,7 +285,6 @@ asio::awaitable<bool> RoundTrip::look(const Expected& expected) {
 asio::awaitable<bool> RoundTrip::read_back(const Expected& expected) {
     run_.enter(get);
     Content content(seed_);
-    Md5 md5;
     std::uint64_t size = 0, first_difference = 0;
     bool differs = false;
     std::vector<std::uint8_t> wanted;
@@ -288,6 +303,11 @@ asio::awaitable<bool> RoundTrip::read_back(const Expected& expected) {
     };
     Answer answer;
     if (!co_await step(get, call, answer)) co_return false;
+    if (!answer.unread.empty()) {
+        // What stat tells of it, its SHA-1 and length, is what was put.
+        run_.saw("unread", answer.unread);
+        co_return true;
+    }
     run_.found(operation_seconds, std::chrono::duration<double>(answer.took).count(), "get");
     run_.enter(verify);
     run_.saw("read", std::to_string(size) + " of " + std::to_string(expected.size) + " bytes");
@@ -379,6 +399,7 @@ asio::awaitable<bool> RoundTrip::begin() {
             co_return false;
         }
     }
+    if (config_.endpoint.v4) run_.saw("api", "v4");
     client_.emplace(executor_, config_.endpoint, config_.credentials, config_.signature_lifetime, run_);
     co_return true;
 }
@@ -410,7 +431,7 @@ asio::awaitable<void> RoundTrip::whole() {
         co_return;
     }
     recorded_ = true;
-    const Expected expected = co_await expect(config_.object_size, seed_);
+    const Expected expected = co_await expect(config_.object_size, seed_, config_.endpoint.v4.has_value());
     if (co_await is_cut()) co_return;
     if (!co_await upload(expected)) co_return;
     if (!co_await look(expected)) co_return;
@@ -424,8 +445,9 @@ asio::awaitable<void> RoundTrip::whole() {
         gone_ = true;
     }
     if (!co_await take_earlier()) co_return;
-    run_.headline("put in " + milliseconds_of(operation_seconds, "put") + ", read back in " +
-                  milliseconds_of(operation_seconds, "get"));
+    const std::string read_in = milliseconds_of(operation_seconds, "get");
+    run_.headline("put in " + milliseconds_of(operation_seconds, "put") +
+                  (read_in.empty() ? ", verified by stat" : ", read back in " + read_in));
 }
 
 /// Whatever went before: what may lie there is deleted, and struck out once it is known to be gone.
@@ -475,7 +497,10 @@ void Content::fill(std::span<std::uint8_t> bytes) noexcept {
 }
 
 std::string item_of(const Endpoint& endpoint, const std::string& key) {
-    return (endpoint.tls ? "https://" : "http://") + endpoint.host_header() + " " + key;
+    const std::string host = (endpoint.tls ? "https://" : "http://") + endpoint.host_header();
+    if (!endpoint.v4) return host + " " + key;
+    return host + "/files/" + endpoint.v4->version + "/" + endpoint.v4->app_id + "/" + endpoint.v4->name +
+           " " + key;
 }
 
 asio::awaitable<void> round_trip(const Config& config, Shelf& shelf, ProbeRun& run) {
@@ -527,7 +552,7 @@ std::shared_ptr<const void> held(const std::shared_ptr<KeptObject>& object) {
 
 asio::awaitable<result<PeerAnswer>> answer(const Config& config, const Shelf& shelf, ProbeRun& run,
                                            const Question& question) {
-    if (question.what != questions::object) co_return PeerError::not_understood;
+    if (question.what != questions::object || config.endpoint.v4) co_return PeerError::not_understood;
     if (shelf.objects.empty() || shelf.objects.back()->leaving) co_return PeerError::nothing_yet;
     const auto object = shelf.objects.back();
     PeerAnswer given;
@@ -588,6 +613,66 @@ asio::awaitable<error_code> remove_litter(const Config& config, const Shelf& she
     if (litter.item != item_of(working.endpoint, key)) co_return CosError::other_endpoint;
     const auto code = co_await erase(working, run, key);
     co_return code;
+}
+
+asio::awaitable<result<std::vector<Litter>>> find_strays(const Config& config, ProbeRun& run) {
+    std::vector<Litter> strays;
+    if (config.endpoint.v4) co_return strays;
+    Config working;
+    if (const auto code = co_await sign_by_any(config, run, run.deadline(), working)) co_return code;
+    if (working.endpoint.host.empty()) {
+        // Only the backend knows where its bucket is.
+        Backend backend(config, run);
+        if (const auto code = co_await backend.ask(working, run.deadline())) co_return code;
+        if (config.own) working.credentials = *config.own;
+    }
+    const std::string folder = folder_of(config, run.env());
+    Client client(co_await asio::this_coro::executor, working.endpoint, working.credentials,
+                  working.signature_lifetime, run);
+    Call call{.method = "GET"};
+    call.query = {{"prefix", folder}, {"max-keys", std::to_string(most_strays)}};
+    Answer answer;
+    const error_code code = co_await client.call(call, answer, run.deadline());
+    client.close();
+    if (code) co_return code;
+    if (const auto refused = error_of(answer)) co_return refused;
+    const auto list = protocol::parse_cos_objects(answer.body);
+    if (!list) co_return list.error();
+    for (const std::string& key : list->keys) {
+        const auto made = made_at(key, folder);
+        if (!made || run.env().wall() - *made < stray_age) continue;
+        Litter litter{.probe = run.env().probe, .store = "cos", .item = item_of(working.endpoint, key)};
+        litter.made = *made;
+        strays.push_back(std::move(litter));
+    }
+    co_return strays;
+}
+
+std::string folder_of(const Config& config, const Env& env) {
+    return config.prefix + env.location + "/" + env.probe + "/";
+}
+
+std::optional<WallTime> made_at(std::string_view key, std::string_view folder) {
+    constexpr std::string_view suffix = ".bin";
+    constexpr std::size_t id_size = 16;
+    // Until the year 5138.
+    constexpr std::ptrdiff_t most_digits = 11;
+    if (!key.starts_with(folder) || !key.ends_with(suffix)) return std::nullopt;
+    key.remove_prefix(folder.size());
+    if (key.size() < suffix.size()) return std::nullopt;
+    key.remove_suffix(suffix.size());
+    std::int64_t stamp = 0;
+    const auto [end, wrong] = std::from_chars(key.data(), key.data() + key.size(), stamp);
+    const auto digits = end - key.data();
+    if (wrong != std::errc{} || stamp < 0 || digits > most_digits || key.front() == '-') return std::nullopt;
+    key.remove_prefix(static_cast<std::size_t>(digits));
+    const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+    if (key.size() != 1 + id_size || key.front() != '-' || !std::ranges::all_of(key.substr(1), is_hex))
+        return std::nullopt;
+    // Beyond, the nanoseconds of a system_clock do not reach.
+    constexpr std::int64_t latest = 9'000'000'000;
+    if (stamp > latest) return std::nullopt;
+    return WallTime(std::chrono::seconds(stamp));
 }
 
 }  // namespace livecanary::cos_roundtrip

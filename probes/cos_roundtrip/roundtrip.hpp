@@ -50,6 +50,7 @@ struct Expected {
     std::uint64_t size = 0;
     std::string md5_hex{};     ///< its ETag, without quotes
     std::string md5_base64{};  ///< its Content-MD5
+    std::string sha1_hex{};    ///< computed for the JSON API alone
     std::uint64_t crc64 = 0;   ///< CRC-64/XZ
 };
 
@@ -88,6 +89,15 @@ asio::awaitable<void> clear(const Config& config, Shelf& shelf, ProbeRun& run);
 /// on the shelf.
 asio::awaitable<error_code> remove_litter(const Config& config, const Shelf& shelf, ProbeRun& run,
                                           const Litter& litter);
+
+/// Objects whose key is one of this probe's, made longer ago than any run takes. Over the JSON API: none, as
+/// nobody looks. Errors as of a call, or a protocol::CosObjectsError.
+asio::awaitable<result<std::vector<Litter>>> find_strays(const Config& config, ProbeRun& run);
+
+/// `livecanary/here/probe/`: what the keys of a probe's objects begin with.
+std::string folder_of(const Config& config, const Env& env);
+/// When the object was made, if `key` is one that round_trip() makes in that folder.
+std::optional<WallTime> made_at(std::string_view key, std::string_view folder);
 
 /// `host key`, as it stands in the ledger.
 std::string item_of(const Endpoint& endpoint, const std::string& key);

@@ -35,17 +35,17 @@ struct V4Answer {
 };
 result<V4Answer> parse_v4_answer(std::string_view body);
 
-/// What a refusal means. The names are what evidence and fingerprints say.
+/// What a refusal means, in the words of the XML API (436/7730) where that has one for the same.
 namespace v4_says {
 inline constexpr std::string_view appid = "appid";              ///< not the one of key and bucket
 inline constexpr std::string_view sign_bucket = "sign_bucket";  ///< the signed one is not the one asked
-inline constexpr std::string_view secret_id = "secret_id";      ///< there is none
-inline constexpr std::string_view signature = "signature";      ///< does not match
-inline constexpr std::string_view expired = "expired";
-inline constexpr std::string_view bucket = "bucket";  ///< there is none of the name in the region
-inline constexpr std::string_view file = "file";      ///< not there
-inline constexpr std::string_view throttled = "throttled";
-inline constexpr std::string_view checksum = "checksum";  ///< SHA or size differ
+inline constexpr std::string_view secret_id = "InvalidAccessKeyId";
+inline constexpr std::string_view signature = "SignatureDoesNotMatch";
+inline constexpr std::string_view expired = "RequestTimeTooSkewed";
+inline constexpr std::string_view bucket = "NoSuchBucket";
+inline constexpr std::string_view file = "NoSuchKey";
+inline constexpr std::string_view throttled = "SlowDown";
+inline constexpr std::string_view checksum = "BadDigest";
 inline constexpr std::string_view other = "other";
 }  // namespace v4_says
 /// By the text first, since numbers of two generations are about; by the number where the text says nothing.

@@ -36,9 +36,10 @@ struct Meanwhile {
     std::function<void()> act{};
 };
 
-/// Runs the probe of `toml` once, controls and diagnosis included, as the daemon would.
+/// Runs the probe of `toml` once, controls and diagnosis included, as the daemon would. `peers`: what it
+/// asks.
 inline Judged probe(const std::string& toml, Meanwhile meanwhile = {}, const std::string& kind = "rtmp_push",
-                    Ledger* ledger = nullptr) {
+                    Ledger* ledger = nullptr, Peers* peers = nullptr) {
     const FakeWorld world{
         .files = {{"t.toml",
                    "[daemon]\nreference = false\n[[probe]]\nname = 'p'\nkind = '" + kind + "'\n" + toml}}};
@@ -51,6 +52,7 @@ inline Judged probe(const std::string& toml, Meanwhile meanwhile = {}, const std
     Env env;
     env.dns = &dns;
     env.ledger = ledger;
+    env.peers = peers;
     env.random.seed(std::random_device{}());
     asio::steady_timer timer(io);
     auto observer = [&](const PhaseTime& phase, bool ended) {
