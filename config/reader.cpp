@@ -225,8 +225,13 @@ std::string Reader::beside_file(const std::string& name) const {
 void Reader::path(std::string_view key, std::string& out) {
     const std::string* text = string(key);
     if (text == nullptr) return;
-    if (text->empty()) mistake(key, "must not be empty");
     out = beside_file(*text);
+    const auto& unreadable = file_->surroundings->unreadable;
+    if (text->empty()) {
+        mistake(key, "must not be empty");
+    } else if (const std::string why = unreadable ? unreadable(out) : std::string(); !why.empty()) {
+        mistake(key, "cannot read " + quoted(out) + ": " + why);
+    }
 }
 
 void Reader::reference(std::string_view key, std::string& out) {

@@ -70,6 +70,8 @@ struct Surroundings {
     };
     std::function<Listing(const std::string& path)> list_directory{};
     std::string host_name{};
+    /// Why the file cannot be read, without reading it; empty if it can be. May be empty: nobody looks.
+    std::function<std::string(const std::string& path)> unreadable{};
 };
 
 /// The real ones: the process environment and the file system (blocking: not for the event loop). Files over
@@ -123,7 +125,8 @@ public:
     /// A list of integers.
     void optional(std::string_view key, std::vector<std::int64_t>& out);
 
-    /// The name of a file; a relative one counts from the folder of the configuration file.
+    /// The name of a file that will be read; a relative one counts from the folder of the configuration file.
+    /// That it cannot be read is a mistake.
     void path(std::string_view key, std::string& out);
     /// The name of another probe of this configuration.
     void reference(std::string_view key, std::string& out);

@@ -56,6 +56,14 @@ Surroundings::Content read_file(const std::string& path) {
     return {.text = std::move(text), .others_can_read = (facts.st_mode & (S_IRGRP | S_IROTH)) != 0};
 }
 
+std::string unreadable(const std::string& path) {
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (file.get() < 0) return words(errno);
+    struct stat facts {};
+    if (::fstat(file.get(), &facts) != 0) return words(errno);
+    return S_ISDIR(facts.st_mode) ? words(EISDIR) : std::string();
+}
+
 Surroundings::Listing list_directory(const std::string& path) {
     const auto close = [](DIR* directory) { ::closedir(directory); };
     const std::unique_ptr<DIR, decltype(close)> directory(::opendir(path.c_str()), close);
@@ -85,7 +93,8 @@ Surroundings real_surroundings() {
             .read_file = read_file,
             .credentials_directory = environment("CREDENTIALS_DIRECTORY").value_or(""),
             .list_directory = list_directory,
-            .host_name = host_name()};
+            .host_name = host_name(),
+            .unreadable = unreadable};
 }
 
 }  // namespace livecanary::config

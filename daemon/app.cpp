@@ -89,6 +89,7 @@ private:
     void on_ended(Runner* runner);
     std::shared_ptr<const ProbeSettings> configured(const std::string& probe) const;
     Exchange::Answerer answerer(const std::string& probe) const;
+    std::vector<std::shared_ptr<const ProbeSettings>> all_configured() const;
     void stop(int signal);
     void finish_if_idle();
     asio::awaitable<std::string> reload();
@@ -186,6 +187,12 @@ std::shared_ptr<const ProbeSettings> App::configured(const std::string& probe) c
 Exchange::Answerer App::answerer(const std::string& probe) const {
     const auto at = runners_.find(probe);
     return at != runners_.end() ? at->second->answerer() : Exchange::Answerer{};
+}
+
+std::vector<std::shared_ptr<const ProbeSettings>> App::all_configured() const {
+    std::vector<std::shared_ptr<const ProbeSettings>> all;
+    for (const auto& [name, runner] : runners_) all.push_back(runner->shared_settings());
+    return all;
 }
 
 /// Makes the running probes those of `settings`: the same ones stay as they are, with schedule and history.
@@ -425,7 +432,9 @@ int App::run() {
         log::warn("the system's trusted certificates cannot be read", {{"error", code.message()}});
     shared_.metrics.reloaded(true, std::chrono::system_clock::now());
     adopt(std::move(settings_));
-    sweeper_ = std::make_unique<Sweeper>(shared_, [this](const auto& probe) { return configured(probe); });
+    sweeper_ = std::make_unique<Sweeper>(
+        shared_, [this](const auto& probe) { return configured(probe); },
+        [this] { return all_configured(); });
     sweeper_->start([this] {
         asio::post(io_, [this] {
             sweeper_.reset();

@@ -44,8 +44,7 @@ public:
           err_(err),
           command_(command),
           settings_(settings),
-          dns_(io_.get_executor(), settings.dns_servers),
-          store_(options_of(command, settings)) {}
+          dns_(io_.get_executor(), settings.dns_servers) {}
 
     int run();
 
@@ -53,6 +52,9 @@ private:
     asio::awaitable<void> clean();
     asio::awaitable<void> remove_all(const std::vector<HeldLitter>& all);
     asio::awaitable<void> remove(const ProbeSettings& probe, const Litter& litter);
+    asio::awaitable<void> clean_strays(const std::vector<HeldLitter>& all);
+    Env env_of(const ProbeSettings& probe);
+    void report(const ProbeSettings& probe, const Litter& litter, const error_code& code);
     void list(const std::vector<HeldLitter>& all);
 
     std::ostream& out_;
@@ -61,7 +63,7 @@ private:
     const Settings& settings_;
     asio::io_context io_{1};
     net::Resolver dns_;
-    StateStore store_;
+    std::optional<StateStore> store_{};              // if there is a file
     std::set<std::string, std::less<>> hopeless_{};  // probes whose target is not to be reached
     std::size_t removed_ = 0;
     std::size_t left_ = 0;  // that could not be removed
@@ -91,8 +93,14 @@ void Cleaner::list(const std::vector<HeldLitter>& all) {
 
 asio::awaitable<void> Cleaner::clean() {
     co_await asio::this_coro::throw_if_cancelled(false);
-    const auto all = co_await store_.all();
-    auto trouble = co_await store_.trouble();
+    std::vector<HeldLitter> all;
+    std::string trouble;
+    // Not made for looking into it. Any other trouble with it is said by the store.
+    if (::access((settings_.state_directory + "/state.sqlite").c_str(), F_OK) == 0 || errno != ENOENT) {
+        store_.emplace(options_of(command_, settings_));
+        all = co_await store_->all();
+        trouble = co_await store_->trouble();
+    }
     if (!trouble.empty()) {
         err_ << "livecanary: the ledger in " << settings_.state_directory << " cannot be used: " << trouble
              << '\n';
@@ -101,15 +109,46 @@ asio::awaitable<void> Cleaner::clean() {
     }
     if (all.empty()) {
         out_ << "Nothing stands in the ledger.\n";
-        co_return;
+    } else {
+        list(all);
+        if (!command_.dry_run) co_await remove_all(all);
     }
-    list(all);
-    if (command_.dry_run) co_return;
-    co_await remove_all(all);
-    trouble = co_await store_.trouble();
+    if (!interrupted_) co_await clean_strays(all);
+    if (!store_) co_return;
+    trouble = co_await store_->trouble();
     if (trouble.empty()) co_return;
     err_ << "livecanary: what was removed could not be struck out: " << trouble << '\n';
     unreadable_ = true;
+}
+
+/// What lies at the targets and does not stand in the ledger.
+asio::awaitable<void> Cleaner::clean_strays(const std::vector<HeldLitter>& all) {
+    std::vector<Litter> known;
+    for (const auto& held : all) known.push_back(held.litter);
+    const auto looks = [](const ProbeSettings& probe) { return static_cast<bool>(probe.probe.strays); };
+    if (std::ranges::none_of(settings_.probes, looks)) co_return;
+    [[maybe_unused]] const auto trusted = net::load_trust(io_.get_executor());
+    for (const ProbeSettings& probe : settings_.probes) {
+        if (interrupted_) co_return;
+        if (!probe.probe.strays || !probe.probe.remove || hopeless_.contains(probe.name)) continue;
+        Env env = env_of(probe);
+        const auto found = co_await find_strays(probe, env, known);
+        if (interrupted_) co_return;
+        if (!found) {
+            err_ << "livecanary: cannot look for what " << probe.name
+                 << " may have left besides: " << found.error().message() << '\n';
+            continue;
+        }
+        for (const Litter& litter : *found) {
+            if (command_.dry_run) {
+                out_ << "not in the ledger: " << litter.item << " of " << probe.name << '\n';
+                continue;
+            }
+            const error_code code = co_await remove_now(probe, env, litter);
+            report(probe, litter, code);
+            if (code) break;
+        }
+    }
 }
 
 asio::awaitable<void> Cleaner::remove_all(const std::vector<HeldLitter>& all) {
@@ -139,25 +178,32 @@ asio::awaitable<void> Cleaner::remove_all(const std::vector<HeldLitter>& all) {
 }
 
 asio::awaitable<void> Cleaner::remove(const ProbeSettings& probe, const Litter& litter) {
+    Env env = env_of(probe);
+    const auto code = co_await remove_leftover(probe, env, *store_, litter);
+    if (code) report(probe, litter, *code);  // else another process was quicker
+}
+
+Env Cleaner::env_of(const ProbeSettings& probe) {
     Env env;
     env.dns = &dns_;
-    env.ledger = &store_;
+    env.ledger = store_ ? &*store_ : nullptr;
     env.probe = probe.name;
     env.location = settings_.location;
     env.random.seed((std::uint64_t{std::random_device{}()} << 32) | std::random_device{}());
-    const auto code = co_await remove_leftover(probe, env, store_, litter);
+    return env;
+}
+
+void Cleaner::report(const ProbeSettings& probe, const Litter& litter, const error_code& code) {
     if (!code) {
-        // Another process was quicker.
-    } else if (!*code) {
         ++removed_;
         out_ << "removed " << litter.item << '\n' << std::flush;
-    } else {
-        ++left_;
-        if (interrupted_) co_return;
-        err_ << "livecanary: cannot remove " << litter.item << " of " << probe.name << ": " << code->message()
-             << '\n';
-        if (hopeless(*code)) hopeless_.insert(probe.name);
+        return;
     }
+    ++left_;
+    if (interrupted_) return;
+    err_ << "livecanary: cannot remove " << litter.item << " of " << probe.name << ": " << code.message()
+         << '\n';
+    if (hopeless(code)) hopeless_.insert(probe.name);
 }
 
 int Cleaner::run() {
@@ -188,11 +234,6 @@ int Cleaner::run() {
 }  // namespace
 
 int cleanup(std::ostream& out, std::ostream& err, const CleanupCommand& command, const Settings& settings) {
-    // Not made for looking into it. Any other trouble with it is said by the store.
-    if (::access((settings.state_directory + "/state.sqlite").c_str(), F_OK) != 0 && errno == ENOENT) {
-        out << "Nothing stands in the ledger.\n";
-        return 0;
-    }
     return Cleaner(out, err, command, settings).run();
 }
 

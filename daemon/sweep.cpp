@@ -1,5 +1,6 @@
 #include "daemon/sweep.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <map>
 #include <utility>
@@ -22,6 +23,10 @@ namespace {
 
 constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 
+/// Strays are rare, and a day old when they are found: a request each time of the ledger's sweep would be
+/// many for nothing.
+constexpr std::chrono::hours strays_period{6};
+
 }  // namespace
 
 asio::awaitable<std::optional<error_code>> remove_leftover(const ProbeSettings& probe, Env& env,
@@ -29,6 +34,17 @@ asio::awaitable<std::optional<error_code>> remove_leftover(const ProbeSettings& 
     co_await asio::this_coro::throw_if_cancelled(false);
     const bool claimed = co_await store.claim(litter);
     if (!claimed) co_return std::nullopt;
+    const error_code removed = co_await remove_now(probe, env, litter);
+    if (removed) {
+        store.release(std::move(litter));
+        co_return std::optional(removed);
+    }
+    const error_code struck = co_await store.strike(std::move(litter));
+    co_return std::optional(struck);
+}
+
+asio::awaitable<error_code> remove_now(const ProbeSettings& probe, Env& env, const Litter& litter) {
+    co_await asio::this_coro::throw_if_cancelled(false);
     ProbeRun run(env, probe.timeout);
     error_code code;
     std::string bug;
@@ -45,12 +61,32 @@ asio::awaitable<std::optional<error_code>> remove_leftover(const ProbeSettings& 
         log::error("a removal threw: please report this", {{"probe", probe.name}, {"error", bug}});
         code = make_error_code(boost::system::errc::state_not_recoverable);
     }
-    if (code) {
-        store.release(std::move(litter));
-    } else {
-        code = co_await store.strike(std::move(litter));
+    co_return code;
+}
+
+asio::awaitable<result<std::vector<Litter>>> find_strays(const ProbeSettings& probe, Env& env,
+                                                         const std::vector<Litter>& known) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    ProbeRun run(env, probe.timeout);
+    result<std::vector<Litter>> found = std::vector<Litter>();
+    std::string bug;
+    try {
+        found = co_await probe.probe.strays(run);
+    } catch (const boost::system::system_error& e) {
+        found = e.code();
+        if (e.code() != asio::error::operation_aborted) bug = e.what();
+    } catch (const std::exception& e) {
+        bug = e.what();
     }
-    co_return std::optional(code);
+    if (!bug.empty()) {
+        log::error("a look for strays threw: please report this", {{"probe", probe.name}, {"error", bug}});
+        found = make_error_code(boost::system::errc::state_not_recoverable);
+    }
+    if (found)
+        std::erase_if(*found, [&](const Litter& litter) {
+            return std::ranges::any_of(known, [&](const Litter& other) { return other.item == litter.item; });
+        });
+    co_return found;
 }
 
 bool hopeless(const error_code& code) noexcept {
@@ -66,8 +102,12 @@ bool hopeless(const error_code& code) noexcept {
     }
 }
 
-Sweeper::Sweeper(Shared& shared, Find find, Clock::duration period)
-    : shared_(shared), find_(std::move(find)), period_(period), timer_(shared.executor) {}
+Sweeper::Sweeper(Shared& shared, Find find, All all, Clock::duration period)
+    : shared_(shared),
+      find_(std::move(find)),
+      all_(std::move(all)),
+      period_(period),
+      timer_(shared.executor) {}
 
 void Sweeper::start(std::function<void()> ended) {
     auto on_end = [ended = std::move(ended)](const std::exception_ptr& failed) {
@@ -87,8 +127,59 @@ asio::awaitable<void> Sweeper::loop() {
     while (!stopping_) {
         co_await sweep();
         if (stopping_) break;
+        if (!strays_at_ || shared_.now() - *strays_at_ >= strays_period) {
+            strays_at_ = shared_.now();
+            co_await sweep_strays();
+        }
+        if (stopping_) break;
         timer_.expires_after(period_);
         co_await timer_.async_wait(no_throw);
+    }
+}
+
+Env Sweeper::env_of(const std::string& probe, net::Resolver* dns) {
+    Env env;
+    env.now = shared_.now;
+    env.wall = shared_.wall;
+    env.random.seed(shared_.seed());
+    env.dns = dns;
+    env.ledger = shared_.state;
+    env.probe = probe;
+    env.location = shared_.location;
+    return env;
+}
+
+asio::awaitable<void> Sweeper::sweep_strays() {
+    const auto probes = all_();
+    for (const auto& probe : probes) {
+        if (stopping_) co_return;
+        if (!probe->probe.strays || !probe->probe.remove) continue;
+        const auto dns = shared_.dns;
+        Env env = env_of(probe->name, dns.get());
+        // Each time anew: runs go on meanwhile.
+        const auto held = co_await shared_.state->all();
+        std::vector<Litter> known;
+        for (const auto& each : held) known.push_back(each.litter);
+        const auto found = co_await find_strays(*probe, env, known);
+        if (stopping_) co_return;
+        if (!found) {
+            if (mute_.insert(probe->name).second)
+                log::info("cannot look for what does not stand in the ledger",
+                          {{"probe", probe->name}, {"error", found.error().message()}});
+            continue;
+        }
+        mute_.erase(probe->name);
+        for (const Litter& litter : *found) {
+            const error_code code = co_await remove_now(*probe, env, litter);
+            if (stopping_) co_return;
+            if (code) {
+                log::warn("what does not stand in the ledger could not be removed: tried again later",
+                          {{"probe", litter.probe}, {"item", litter.item}, {"error", code.message()}});
+                break;
+            }
+            log::info("removed what did not stand in the ledger",
+                      {{"probe", litter.probe}, {"store", litter.store}, {"item", litter.item}});
+        }
     }
 }
 
@@ -116,16 +207,10 @@ asio::awaitable<void> Sweeper::sweep() {
             continue;
         }
         const auto dns = shared_.dns;  // a reload may bring another
-        Env env;
-        env.now = shared_.now;
-        env.wall = shared_.wall;
-        env.random.seed(shared_.seed());
-        env.dns = dns.get();
-        env.ledger = shared_.state;
-        env.probe = litter.probe;
-        env.location = shared_.location;
+        Env env = env_of(litter.probe, dns.get());
         const auto code = co_await remove_leftover(*probe, env, *shared_.state, litter);
         if (!code || (*code && stopping_)) continue;
+        if (*code == boost::system::errc::device_or_resource_busy) continue;
         if (!*code) {
             log::info("removed what a run left behind",
                       {{"probe", litter.probe}, {"store", litter.store}, {"item", litter.item}});

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -21,6 +22,13 @@ namespace livecanary::daemon {
 boost::asio::awaitable<std::optional<error_code>> remove_leftover(const ProbeSettings& probe, Env& env,
                                                                   StateStore& store, Litter litter);
 
+/// What Probe::strays of `probe` finds, but for what is `known`. A bug in it is logged, and an error.
+boost::asio::awaitable<result<std::vector<Litter>>> find_strays(const ProbeSettings& probe, Env& env,
+                                                                const std::vector<Litter>& known);
+
+/// Removes it, whatever the ledger says. A bug of the kind is logged, and an error.
+boost::asio::awaitable<error_code> remove_now(const ProbeSettings& probe, Env& env, const Litter& litter);
+
 /// Whether what went wrong with one thing would go wrong with the next one of that probe too: the target is
 /// not to be reached, and asking on would only add to its trouble.
 bool hopeless(const error_code& code) noexcept;
@@ -30,8 +38,10 @@ class Sweeper {
 public:
     /// The probe of that name as configured now, or null.
     using Find = std::function<std::shared_ptr<const ProbeSettings>(const std::string& probe)>;
+    /// All probes as configured now.
+    using All = std::function<std::vector<std::shared_ptr<const ProbeSettings>>()>;
     /// `shared.state` must be there.
-    Sweeper(Shared& shared, Find find, Clock::duration period = std::chrono::minutes(10));
+    Sweeper(Shared& shared, Find find, All all, Clock::duration period = std::chrono::minutes(10));
 
     /// Sweeps now and then every `period`. `ended` is called once, when it is over: only then may this be
     /// destroyed.
@@ -40,16 +50,22 @@ public:
     void stop();
     /// One sweep, whole.
     boost::asio::awaitable<void> sweep();
+    /// Looks at the targets for what does not stand in the ledger, and removes it.
+    boost::asio::awaitable<void> sweep_strays();
 
 private:
     boost::asio::awaitable<void> loop();
+    Env env_of(const std::string& probe, net::Resolver* dns);
 
     Shared& shared_;
     Find find_;
+    All all_;
     Clock::duration period_;
     boost::asio::steady_timer timer_;
     boost::asio::cancellation_signal cancel_{};
-    std::set<std::string> unknown_{};  ///< probes not configured, of which it was said once
+    std::optional<Clock::time_point> strays_at_{};  ///< when it last looked for strays
+    std::set<std::string> mute_{};                  ///< probes whose strays could not be looked for, likewise
+    std::set<std::string> unknown_{};               ///< probes not configured, of which it was said once
     bool stopping_ = false;
 };
 

@@ -27,9 +27,14 @@ struct Probe {
     /// empty.
     std::function<boost::asio::awaitable<std::vector<Control>>(ProbeRun&, const RunResult& failed)>
         controls{};
-    /// Removes what a run of this probe has left behind. No error: it is gone, or was not there. May be empty
-    /// for kinds that leave nothing.
+    /// Removes what a run of this probe has left behind. No error: it is gone, or was not there.
+    /// errc::device_or_resource_busy: this very probe still has a use for it and will remove it itself. May
+    /// be empty for kinds that leave nothing.
     std::function<boost::asio::awaitable<error_code>(ProbeRun&, const Litter&)> remove{};
+    /// What lies at the target that runs of this probe must have made, by its name, and that none of them can
+    /// be using any more. Some of it may stand in the ledger; what does not was made after a sweep had looked
+    /// for it, or by a daemon whose ledger is lost. At most some hundreds at a time. May be empty.
+    std::function<boost::asio::awaitable<result<std::vector<Litter>>>(ProbeRun&)> strays{};
     std::function<Diagnosis(const RunResult&)> diagnose{};  ///< pure; asked only of failed runs
 
     /// Names of the probes this one asks (peers.hpp).

@@ -10,6 +10,7 @@
 #include "probes/net/resolver.hpp"
 #include "probes/protocol/cos_error.hpp"
 #include "probes/protocol/cos_sign.hpp"
+#include "probes/protocol/percent_encoding.hpp"
 #include "probes/protocol/printable.hpp"
 
 namespace livecanary::cos_roundtrip {
@@ -25,11 +26,17 @@ error_code make_error_code(CosError error) noexcept {
          {length_differs, "what was read back has another length than what was put", Reason::mismatch},
          {bytes_differ, "what was read back is not what was put", Reason::mismatch},
          {etag_differs, "the ETag is not the MD5 of what was put", Reason::mismatch},
+         {sha_differs, "the SHA-1 is not that of what was put", Reason::mismatch},
          {crc_differs, "the CRC-64 is not that of what was put", Reason::mismatch},
          {still_there, "the object is still there after its deletion", Reason::mismatch},
          {other_endpoint, "it was made at an endpoint that this probe no longer has", Reason::local},
          {no_ledger, "there is no ledger to write the object down in", Reason::local},
-         {clock_unsafe, "our own clock cannot be right", Reason::local}}};
+         {clock_unsafe, "our own clock cannot be right", Reason::local},
+         {backend_bucket, "the backend names no bucket that there could be", Reason::mismatch},
+         {backend_appid, "the backend names no APPID", Reason::mismatch},
+         {backend_region, "the backend names no region that there could be", Reason::mismatch},
+         {backend_secret_id, "the backend names no SecretId", Reason::mismatch},
+         {backend_sign_key, "the backend hands out no signKey with its keyTime", Reason::mismatch}}};
     return {static_cast<int>(error), table};
 }
 
@@ -50,6 +57,16 @@ std::optional<WallTime> read_date(std::string_view text) {
     return std::chrono::system_clock::from_time_t(::timegm(&utc));
 }
 
+protocol::CosAuthorization signed_by(const Credentials& credentials, const protocol::CosRequest& request,
+                                     std::chrono::sys_seconds now, std::chrono::seconds lifetime) {
+    if (credentials.issued)
+        return protocol::cos_sign(request, credentials.secret_id, credentials.issued->sign_key.reveal(),
+                                  credentials.issued->key_time);
+    const protocol::KeyTime key_time{now, now + lifetime};
+    const config::Secret sign_key(protocol::cos_sign_key(credentials.secret_key.reveal(), key_time));
+    return protocol::cos_sign(request, credentials.secret_id, sign_key.reveal(), key_time);
+}
+
 }  // namespace
 
 Client::Client(boost::asio::any_io_executor executor, Endpoint endpoint, Credentials credentials,
@@ -64,12 +81,19 @@ asio::awaitable<error_code> Client::connect(Clock::time_point deadline) { return
 
 asio::awaitable<error_code> Client::open(Clock::time_point deadline, bool spoken) {
     exchange_.reset();
+    const error_code code = co_await connect_to(connection_, endpoint_, deadline, spoken);
+    if (!code) exchange_.emplace(connection_);
+    co_return code;
+}
+
+asio::awaitable<error_code> Client::connect_to(net::Connection& connection, const Endpoint& where,
+                                               Clock::time_point deadline, bool spoken) {
     net::tcp::endpoint endpoint;
-    if (endpoint_.address) {
-        endpoint = {*endpoint_.address, endpoint_.port};
+    if (where.address) {
+        endpoint = {*where.address, where.port};
     } else {
         if (spoken) run_.enter(dns);
-        const auto found = co_await run_.env().dns->resolve(endpoint_.host, endpoint_.port, deadline);
+        const auto found = co_await run_.env().dns->resolve(where.host, where.port, deadline);
         if (!found) co_return found.error();
         endpoint = found->endpoints.front();
         if (spoken) {
@@ -84,14 +108,14 @@ asio::awaitable<error_code> Client::open(Clock::time_point deadline, bool spoken
         run_.enter(tcp);
         run_.saw("address", endpoint.address().to_string() + ":" + std::to_string(endpoint.port()));
     }
-    if (const auto code = co_await connection_.connect(endpoint, deadline)) co_return code;
-    if (endpoint_.tls) {
+    if (const auto code = co_await connection.connect(endpoint, deadline)) co_return code;
+    if (where.tls) {
         if (spoken) run_.enter(tls);
         net::TlsOptions options;
-        options.server_name = endpoint_.host;
-        options.ca_file = endpoint_.ca_file;
+        options.server_name = where.host;
+        options.ca_file = where.ca_file;
         net::TlsFacts facts;
-        const auto code = co_await connection_.start_tls(std::move(options), deadline, facts);
+        const auto code = co_await connection.start_tls(std::move(options), deadline, facts);
         if (spoken && facts.not_after) {
             run_.found(certificate_end,
                        std::chrono::duration<double>(facts.not_after->time_since_epoch()).count());
@@ -101,11 +125,11 @@ asio::awaitable<error_code> Client::open(Clock::time_point deadline, bool spoken
             run_.saw("verify", std::to_string(facts.verify_code) + " " + facts.verify_text);
         if (code) co_return code;
     }
-    exchange_.emplace(connection_);
     co_return error_code{};
 }
 
 net::HttpRequest Client::request_of(const Call& call) const {
+    if (endpoint_.v4) return v4_request_of(call);
     net::HttpRequest request;
     request.method = call.method;
     request.host = endpoint_.host_header();
@@ -114,6 +138,11 @@ net::HttpRequest Client::request_of(const Call& call) const {
     to_sign.method = call.method;
     // Our keys hold nothing that would have to be encoded (config.cpp).
     to_sign.path = request.target = "/" + call.key;
+    for (const auto& [name, value] : call.query) {
+        to_sign.parameters.push_back({name, value});
+        request.target += (request.target.find('?') == std::string::npos ? '?' : '&') +
+                          protocol::percent_encode(name) + '=' + protocol::percent_encode(value);
+    }
     to_sign.headers = {{"host", request.host}};
     if (call.content) to_sign.headers.push_back({"content-length", std::to_string(call.content->size)});
     for (const auto& [name, value] : call.headers) {
@@ -121,9 +150,7 @@ net::HttpRequest Client::request_of(const Call& call) const {
         to_sign.headers.push_back({name, value});
     }
     const auto now = std::chrono::floor<std::chrono::seconds>(run_.env().wall() + clock_shift_);
-    const protocol::KeyTime key_time{now, now + signature_lifetime_};
-    const std::string sign_key = protocol::cos_sign_key(credentials_.secret_key.reveal(), key_time);
-    auto authorization = protocol::cos_sign(to_sign, credentials_.secret_id, sign_key, key_time);
+    auto authorization = signed_by(credentials_, to_sign, now, signature_lifetime_);
     if (call.wrong_signature) {
         auto& digit = authorization.signature.front();
         digit = digit == '0' ? '1' : '0';
@@ -135,10 +162,11 @@ net::HttpRequest Client::request_of(const Call& call) const {
     return request;
 }
 
-asio::awaitable<error_code> Client::read_body(const Call& call, Answer& answer, Clock::time_point deadline) {
+asio::awaitable<error_code> Client::read_body(net::HttpExchange& exchange, const Call& call, Answer& answer,
+                                              Clock::time_point deadline) {
     const bool to_sink = call.sink && answer.status == 200;
     for (;;) {
-        const auto size = co_await exchange_->read_body(buffer_, deadline);
+        const auto size = co_await exchange.read_body(buffer_, deadline);
         if (!size) co_return size.error();
         if (*size == 0) co_return error_code{};
         const auto bytes = std::span(buffer_).first(*size);
@@ -162,10 +190,13 @@ asio::awaitable<error_code> Client::exchange(const Call& call, Answer& answer, C
     answer.trace_id = protocol::printable(answer.head.header("x-cos-trace-id"));
     // Date has whole seconds: half a second of it is nobody's fault. It says when the answer began, which may
     // be long after a large object began to be sent.
-    if (const auto date = read_date(answer.head.header("date")))
-        answer.clock_skew = std::chrono::round<std::chrono::seconds>(*date - run_.env().wall());
-    const error_code code = co_await read_body(call, answer, deadline);
+    answer.date = read_date(answer.head.header("date"));
+    answer.head_at = run_.env().now();
+    if (answer.date)
+        answer.clock_skew = std::chrono::round<std::chrono::seconds>(*answer.date - run_.env().wall());
+    const error_code code = co_await read_body(*exchange_, call, answer, deadline);
     answer.took = exchange_->last_read_at() - began;
+    if (endpoint_.v4 && !code) co_return read_v4(call, answer);
     if (const auto said = protocol::parse_cos_error(answer.body)) {
         answer.cos_code = protocol::printable(said->code);
         answer.message = protocol::printable(said->message);
@@ -175,12 +206,23 @@ asio::awaitable<error_code> Client::exchange(const Call& call, Answer& answer, C
 
 asio::awaitable<error_code> Client::call(const Call& call, Answer& answer, Clock::time_point deadline) {
     answer = {};
+    if (endpoint_.v4 && call.method == "GET" && !call.key.empty()) {
+        const error_code code = co_await download(call, answer, deadline);
+        co_return code;
+    }
     if (!exchange_ || !connection_.is_open()) {
         if (const auto code = co_await open(deadline, false)) co_return code;
     }
     const error_code code = co_await exchange(call, answer, deadline);
     if (code || !exchange_->keeps_alive()) connection_.close();
     co_return code;
+}
+
+config::Secret signed_get(const Endpoint& endpoint, const Credentials& credentials, const std::string& key,
+                          std::chrono::sys_seconds now, std::chrono::seconds lifetime) {
+    protocol::CosRequest request{.method = "GET", .path = "/" + key};
+    request.headers = {{"host", endpoint.host_header()}};
+    return config::Secret(signed_by(credentials, request, now, lifetime).header());
 }
 
 error_code error_of(const Answer& answer) {
@@ -199,7 +241,7 @@ error_code error_of(const Answer& answer) {
 
 std::string fingerprint(Phase phase, const Answer& answer) {
     return std::string(phase.name) + " " + std::to_string(answer.status) +
-           (answer.cos_code.empty() ? "" : " " + answer.cos_code);
+           (answer.means.empty() ? answer.cos_code.empty() ? "" : " " + answer.cos_code : " " + answer.means);
 }
 
 }  // namespace livecanary::cos_roundtrip

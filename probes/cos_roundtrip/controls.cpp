@@ -7,6 +7,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
+#include "probes/cos_roundtrip/backend.hpp"
 #include "probes/protocol/cos_buckets.hpp"
 
 namespace livecanary::cos_roundtrip {
@@ -18,21 +19,27 @@ using namespace std::chrono_literals;
 /// 2026-11-21); each is asked once.
 constexpr std::array regions{"ap-guangzhou", "ap-shanghai",  "ap-beijing",  "ap-nanjing",
                              "ap-chengdu",   "ap-chongqing", "ap-hongkong", "ap-singapore"};
+/// Of the JSON API: south, east, north, and the one more that its clients know.
+constexpr std::array v4_regions{"gz", "sh", "tj", "cd"};
+constexpr std::string_view v1_host = "web.file.myqcloud.com";
 constexpr std::string_view service_host = "service.cos.myqcloud.com";
 /// For one request: a region that does not answer must not use up the time of all.
 constexpr auto patience = 2s;
 
 class Experiment {
 public:
-    Experiment(const Config& config, ProbeRun& run, const RunResult& failed)
-        : config_(config), run_(run), failed_(failed) {}
+    /// `config`: with what the backend named put in.
+    Experiment(const Config& config, const Config& configured, ProbeRun& run, const RunResult& failed)
+        : config_(config), configured_(configured), run_(run), failed_(failed) {}
 
     asio::awaitable<void> of_signature();
     asio::awaitable<void> of_time();
     asio::awaitable<void> of_bucket();
     asio::awaitable<void> of_regions();
+    asio::awaitable<void> of_old_generation();
     asio::awaitable<void> of_list();
     asio::awaitable<void> of_accelerate();
+    asio::awaitable<void> of_backend();
     std::vector<Control> take() { return std::move(played_); }
 
 private:
@@ -45,6 +52,7 @@ private:
     }
 
     const Config& config_;
+    const Config& configured_;
     ProbeRun& run_;
     const RunResult& failed_;
     std::vector<Control> played_{};
@@ -52,7 +60,8 @@ private:
 
 /// `PUT 403 X` and `GET 403 X` are the same refusal: what is compared is status and code alone.
 std::string refusal(const Answer& answer) {
-    return std::to_string(answer.status) + (answer.cos_code.empty() ? "" : " " + answer.cos_code);
+    const auto& code = answer.means.empty() ? answer.cos_code : answer.means;
+    return std::to_string(answer.status) + (code.empty() ? "" : " " + code);
 }
 
 asio::awaitable<bool> Experiment::ask(std::string_view name, std::string what, const Endpoint& endpoint,
@@ -89,6 +98,11 @@ asio::awaitable<void> Experiment::of_signature() {
 }
 
 asio::awaitable<void> Experiment::of_time() {
+    if (config_.credentials.issued) {
+        co_await ask(fresh_sign_key, "a signKey used as soon as it was handed out", config_.endpoint,
+                     config_.credentials, 0s, false);
+        co_return;
+    }
     const auto text = failed_.got("clock_skew");
     long long skew = 0;
     const auto number = text.substr(0, text.find(' '));
@@ -101,7 +115,9 @@ asio::awaitable<void> Experiment::of_time() {
 
 asio::awaitable<void> Experiment::of_regions() {
     bool all_lack_it = true;
-    for (const char* region : regions) {
+    const std::span<const char* const> usual = config_.endpoint.v4 ? std::span<const char* const>(v4_regions)
+                                                                   : std::span<const char* const>(regions);
+    for (const char* region : usual) {
         if (config_.region == region) continue;
         const auto endpoint = in_region(config_.endpoint, config_.region, region);
         if (!endpoint) co_return;
@@ -123,7 +139,16 @@ asio::awaitable<void> Experiment::of_regions() {
         {.name = other_region,
          .outcome = ControlOutcome::failed,
          .fingerprint = {},
-         .shows = "the bucket is in none of the " + std::to_string(regions.size()) + " usual regions"});
+         .shows = "the bucket is in none of the " + std::to_string(usual.size()) + " usual regions"});
+}
+
+asio::awaitable<void> Experiment::of_old_generation() {
+    if (!config_.endpoint.v4 || !in_region(config_.endpoint, config_.region, config_.region)) co_return;
+    Endpoint old = config_.endpoint;
+    old.host = v1_host;
+    old.v4->version = "v1";
+    co_await ask(old_generation, "the bucket on the COS of the generation before", old, config_.credentials,
+                 0s, false);
 }
 
 /// What the account's list of buckets says of ours; nothing if it says nothing.
@@ -173,7 +198,9 @@ asio::awaitable<void> Experiment::of_list() {
 asio::awaitable<void> Experiment::of_bucket() {
     co_await of_list();
     const bool known = !played_.empty() && played_.back().outcome == ControlOutcome::passed;
-    if (!known || played_.back().fingerprint == list_says::other_region) co_await of_regions();
+    if (known && played_.back().fingerprint != list_says::other_region) co_return;
+    co_await of_regions();
+    if (!played_.empty() && played_.back().outcome != ControlOutcome::passed) co_await of_old_generation();
 }
 
 asio::awaitable<void> Experiment::of_accelerate() {
@@ -183,12 +210,44 @@ asio::awaitable<void> Experiment::of_accelerate() {
     co_await ask(regional_host, "the bucket's regional host", regional, config_.credentials, 0s, false);
 }
 
+/// In what `named` differs from what is configured; empty if in nothing that is configured.
+std::string_view difference(const Config& named, const Config& configured) {
+    const auto appid = [](std::string_view name) { return name.substr(name.rfind('-') + 1); };
+    const auto bare = [](std::string_view name) { return name.substr(0, name.rfind('-')); };
+    const bool known = !configured.bucket.empty();
+    const bool other_name = known && bare(named.bucket) != bare(configured.bucket);
+    const bool other_appid = known && appid(named.bucket) != appid(configured.bucket);
+    const bool elsewhere = !configured.region.empty() && named.region != configured.region;
+    if (other_name + other_appid + elsewhere > 1) return differs_in::more;
+    if (other_name) return differs_in::name;
+    if (other_appid) return differs_in::appid;
+    return elsewhere ? differs_in::region : std::string_view();
+}
+
+asio::awaitable<void> Experiment::of_backend() {
+    if (configured_.own)
+        co_await ask(own_pair, "the monitor's own key pair", config_.endpoint, *configured_.own, 0s, false);
+    const auto differs = difference(config_, configured_);
+    if (differs.empty() || configured_.bucket.empty() || configured_.region.empty()) co_return;
+    const Credentials signer = configured_.own.value_or(config_.credentials);
+    if (co_await ask(configured_bucket, "the configured bucket and region", configured_.endpoint, signer, 0s,
+                     false))
+        played_.back().fingerprint = differs;
+}
+
 }  // namespace
 
-asio::awaitable<std::vector<Control>> play_controls(const Config& config, ProbeRun& run,
+asio::awaitable<std::vector<Control>> play_controls(const Config& configured, ProbeRun& run,
                                                     const RunResult& failed) {
-    Experiment experiment(config, run, failed);
-    const auto code = failed.got("cos_code");
+    Config config = configured;
+    Backend backend(configured, run);
+    if (backend.signs()) {
+        // It says no more, or says it wrong: nothing is left to be tried at COS.
+        if (co_await backend.ask(config, run.deadline())) co_return std::vector<Control>();
+    }
+    Experiment experiment(config, configured, run, failed);
+    if (backend.signs() && !failed.got("status").empty()) co_await experiment.of_backend();
+    const auto code = refusal_of(failed);
     const auto message = failed.got("message");
     if (code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch") co_await experiment.of_signature();
     if (code == "RequestTimeTooSkewed" || message.find("Request has expired") != std::string_view::npos) {

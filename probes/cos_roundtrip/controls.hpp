@@ -15,6 +15,19 @@ inline constexpr std::string_view other_region = "other_region";    ///< the sam
 inline constexpr std::string_view own_buckets = "own_buckets";      ///< GET Service: the account's buckets
 inline constexpr std::string_view regional_host = "regional_host";  ///< instead of the accelerate host
 
+/// Over the JSON API: at the host of the generation before.
+inline constexpr std::string_view old_generation = "old_generation";
+// Where a backend signs:
+inline constexpr std::string_view own_pair = "own_pair";  ///< the monitor's own key pair, at the same bucket
+inline constexpr std::string_view fresh_sign_key = "fresh_sign_key";  ///< asked for and used at once
+/// The configured bucket and region in place of those that the backend names.
+inline constexpr std::string_view configured_bucket = "configured_bucket";
+
+/// Fingerprints of `configured_bucket`, where it passed: the one thing in which the backend differs.
+namespace differs_in {
+inline constexpr std::string_view name = "name", appid = "appid", region = "region", more = "more than one";
+}  // namespace differs_in
+
 /// Fingerprints of `own_buckets`, where it passed.
 namespace list_says {
 inline constexpr std::string_view this_one = "this bucket";         ///< name, appid and region are right

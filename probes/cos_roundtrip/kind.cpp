@@ -10,34 +10,67 @@
 namespace livecanary::cos_roundtrip {
 namespace {
 
-/// `config` and `run` must outlive the coroutines: the Probe and the runner hold them.
-asio::awaitable<RunResult> probe(std::shared_ptr<const Config> config, ProbeRun& run) {
+/// Of one configured probe.
+struct Made {
+    Config config{};
+    Shelf shelf{};
+};
+
+// The Probe and the runner hold what these take by reference.
+
+asio::awaitable<RunResult> probe(std::shared_ptr<Made> made, ProbeRun& run) {
     co_await asio::this_coro::throw_if_cancelled(false);
-    co_await round_trip(*config, run);
+    co_await round_trip(made->config, made->shelf, run);
     co_return run.end();
 }
 
-asio::awaitable<std::vector<Control>> controls(std::shared_ptr<const Config> config, ProbeRun& run,
+asio::awaitable<std::vector<Control>> controls(std::shared_ptr<Made> made, ProbeRun& run,
                                                const RunResult& failed) {
     co_await asio::this_coro::throw_if_cancelled(false);
-    co_return co_await play_controls(*config, run, failed);
+    co_return co_await play_controls(made->config, run, failed);
 }
 
-asio::awaitable<error_code> sweep(std::shared_ptr<const Config> config, ProbeRun& run, const Litter& litter) {
+asio::awaitable<error_code> sweep(std::shared_ptr<Made> made, ProbeRun& run, const Litter& litter) {
     co_await asio::this_coro::throw_if_cancelled(false);
-    co_return co_await remove_litter(*config, run, litter);
+    co_return co_await remove_litter(made->config, made->shelf, run, litter);
+}
+
+asio::awaitable<result<std::vector<Litter>>> strays(std::shared_ptr<Made> made, ProbeRun& run) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    co_return co_await find_strays(made->config, run);
+}
+
+asio::awaitable<result<PeerAnswer>> tell(std::shared_ptr<Made> made, ProbeRun& run,
+                                         const Question& question) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    co_return co_await answer(made->config, made->shelf, run, question);
+}
+
+asio::awaitable<void> leave(std::shared_ptr<Made> made, ProbeRun& run) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    co_await clear(made->config, made->shelf, run);
+}
+
+std::string target_of(const Config& config) {
+    if (config.endpoint.host.empty()) return "the bucket that " + config.backend + " names";
+    return (config.endpoint.tls ? "https://" : "http://") + config.endpoint.host_header();
 }
 
 Probe make(config::Reader& in) {
-    auto config = std::make_shared<const Config>(read(in));
+    auto made = std::make_shared<Made>();
+    made->config = read(in);
     Probe probe_made;
-    probe_made.target = (config->endpoint.tls ? "https://" : "http://") + config->endpoint.host_header();
-    probe_made.run = [config](ProbeRun& run) { return probe(config, run); };
-    probe_made.controls = [config](ProbeRun& run, const RunResult& failed) {
-        return controls(config, run, failed);
+    probe_made.target = target_of(made->config);
+    probe_made.run = [made](ProbeRun& run) { return probe(made, run); };
+    probe_made.controls = [made](ProbeRun& run, const RunResult& failed) {
+        return controls(made, run, failed);
     };
-    probe_made.remove = [config](ProbeRun& run, const Litter& litter) { return sweep(config, run, litter); };
+    probe_made.remove = [made](ProbeRun& run, const Litter& litter) { return sweep(made, run, litter); };
+    probe_made.strays = [made](ProbeRun& run) { return strays(made, run); };
     probe_made.diagnose = diagnose;
+    if (!made->config.backend.empty()) probe_made.asks.push_back(made->config.backend);
+    probe_made.answer = [made](ProbeRun& run, const Question& question) { return tell(made, run, question); };
+    probe_made.leave = [made](ProbeRun& run) { return leave(made, run); };
     return probe_made;
 }
 

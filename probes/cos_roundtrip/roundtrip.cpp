@@ -3,13 +3,18 @@
 #include <openssl/evp.h>
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstdio>
 #include <memory>
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "probes/cos_roundtrip/backend.hpp"
+#include "probes/net/quiet.hpp"
+#include "probes/protocol/cos_objects.hpp"
 #include "probes/protocol/crc64.hpp"
 #include "probes/protocol/digest.hpp"
 #include "probes/protocol/printable.hpp"
@@ -21,22 +26,31 @@ using namespace std::chrono_literals;
 
 /// For the DELETE of a run that has no time left or was cut.
 constexpr auto clean_up_patience = 1s;
+/// How long the signature holds with which another probe may fetch the object.
+constexpr auto fetch_lifetime = 5min;
+/// Younger than this, an object may be of a run under way, also in a process whose ledger we do not see: no
+/// run may take longer (the longest timeout of a probe).
+constexpr auto stray_age = 24h;
+/// Of one listing: some 400 bytes each.
+constexpr std::size_t most_strays = 200;
 /// What MD5 is computed over at a time, to let the event loop run in between.
 constexpr std::size_t digest_piece = 64UL * 1024;
 /// No clock of a machine that runs this program can rightly be before the day it was written.
 constexpr std::chrono::sys_days earliest = std::chrono::year(2026) / 11 / 1;
 
-class Md5 {
+class Digester {
 public:
-    Md5() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-        EVP_DigestInit_ex(context_.get(), EVP_md5(), nullptr);
+    explicit Digester(const EVP_MD* algorithm) : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
+        EVP_DigestInit_ex(context_.get(), algorithm, nullptr);
     }
     void update(std::span<const std::uint8_t> bytes) {
         EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());
     }
-    std::array<std::uint8_t, 16> end() {
-        std::array<std::uint8_t, 16> digest{};
-        EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr);
+    std::vector<std::uint8_t> end() {
+        std::vector<std::uint8_t> digest(EVP_MAX_MD_SIZE);
+        unsigned size = 0;
+        EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
+        digest.resize(size);
         return digest;
     }
 
@@ -50,10 +64,10 @@ asio::awaitable<bool> is_cut() {
 
 /// Gives the loop a turn after each piece: a large object takes seconds of processor time. Stops early if it
 /// is cut.
-asio::awaitable<Expected> expect(std::uint64_t size, std::uint64_t seed) {
+asio::awaitable<Expected> expect(std::uint64_t size, std::uint64_t seed, bool with_sha1) {
     Expected expected{.size = size};
     Content content(seed);
-    Md5 md5;
+    Digester md5(EVP_md5()), sha1(EVP_sha1());
     protocol::Crc64 crc;
     std::vector<std::uint8_t> piece(digest_piece);
     for (std::uint64_t left = size; left > 0;) {
@@ -61,6 +75,7 @@ asio::awaitable<Expected> expect(std::uint64_t size, std::uint64_t seed) {
             std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(left, piece.size())));
         content.fill(part);
         md5.update(part);
+        if (with_sha1) sha1.update(part);
         crc.feed(part);
         left -= part.size();
         co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
@@ -69,6 +84,7 @@ asio::awaitable<Expected> expect(std::uint64_t size, std::uint64_t seed) {
     const auto digest = md5.end();
     expected.md5_hex = protocol::lower_hex(digest);
     expected.md5_base64 = protocol::base64(digest);
+    if (with_sha1) expected.sha1_hex = protocol::lower_hex(sha1.end());
     expected.crc64 = crc.value();
     co_return expected;
 }
@@ -76,27 +92,45 @@ asio::awaitable<Expected> expect(std::uint64_t size, std::uint64_t seed) {
 /// One round trip, step by step.
 class RoundTrip {
 public:
-    RoundTrip(const Config& config, ProbeRun& run, boost::asio::any_io_executor executor)
-        : config_(config),
+    RoundTrip(const Config& config, Shelf& shelf, ProbeRun& run, boost::asio::any_io_executor executor)
+        : configured_(config),
+          config_(config),
+          shelf_(shelf),
           run_(run),
-          client_(std::move(executor), config.endpoint, config.credentials, config.signature_lifetime, run),
+          executor_(std::move(executor)),
+          backend_(config, run),
           seed_(run.env().random()) {
         const auto stamp =
             std::chrono::duration_cast<std::chrono::seconds>(run.env().wall().time_since_epoch());
-        key_ = config.prefix + run.env().location + "/" + run.env().probe + "/" +
-               std::to_string(stamp.count()) + "-" + run.run_id() + ".bin";
+        key_ = folder_of(config, run.env()) + std::to_string(stamp.count()) + "-" + run.run_id() + ".bin";
     }
 
     asio::awaitable<void> whole();
     asio::awaitable<void> clean_up();
 
 private:
+    /// Who signs, and where: asks the backend if it is the one. False if the run has ended.
+    asio::awaitable<bool> begin();
+    /// Has the backend sign the next call too. False if the run has failed.
+    asio::awaitable<bool> renew();
     asio::awaitable<bool> upload(const Expected& expected);
     asio::awaitable<bool> look(const Expected& expected);
     asio::awaitable<bool> read_back(const Expected& expected);
-    asio::awaitable<bool> take_away();
+    /// Deletes the object, which must not be there then.
+    asio::awaitable<bool> take_away(const std::string& key);
+    /// Puts it on the shelf instead.
+    void keep(const Expected& expected);
+    /// Takes away what is on the shelf but for `kept_`.
+    asio::awaitable<bool> take_earlier();
+    asio::awaitable<void> until_released(KeptObject& object);
+    bool is_wanted() const {
+        const auto* const peers = run_.env().peers;
+        return !config_.endpoint.v4 && peers != nullptr && peers->is_asked(run_.env().probe);
+    }
     /// Makes a call in a phase of its own and notes what is worth noting. False if the run has failed.
     asio::awaitable<bool> step(Phase phase, const Call& call, Answer& answer);
+    /// The same with the signature that is there.
+    asio::awaitable<bool> attempt(Phase phase, const Call& call, Answer& answer);
     bool fails(Phase phase, error_code code, const Answer& answer);
     void note(Phase phase, const Answer& answer);
     bool matches(Phase phase, const Answer& answer, const Expected& expected);
@@ -117,15 +151,22 @@ private:
                 .made = run_.so_far().started};
     }
 
-    const Config& config_;
+    const Config& configured_;
+    Config config_;  // with what the backend named put in
+    Shelf& shelf_;
     ProbeRun& run_;
-    Client client_;
+    boost::asio::any_io_executor executor_;
+    Backend backend_;
+    std::optional<Client> client_{};  // once it is known where to
     std::uint64_t seed_;
     std::string key_{};
     Clock::time_point put_at_{};
-    bool recorded_ = false;   // the key stands in the ledger
-    bool gone_ = true;        // the object is known not to be there
-    bool in_flight_ = false;  // a PUT without an answer may make it yet
+    WallTime uploaded_{};
+    std::string etag_{};                  // as the PUT was answered
+    std::shared_ptr<KeptObject> kept_{};  // ours, once it is on the shelf
+    bool recorded_ = false;               // the key stands in the ledger
+    bool gone_ = true;                    // the object is known not to be there
+    bool in_flight_ = false;              // a PUT without an answer may make it yet
 };
 
 void RoundTrip::note(Phase phase, const Answer& answer) {
@@ -135,12 +176,19 @@ void RoundTrip::note(Phase phase, const Answer& answer) {
         if (run_.so_far().got("clock_skew").empty())
             run_.saw("clock_skew", std::to_string(answer.clock_skew->count()) + " s");
     }
+    if (backend_.signs() && answer.date && run_.so_far().got("backend_clock").empty())
+        run_.saw("backend_clock",
+                 std::to_string(backend_.behind(*answer.date, answer.head_at).count()) + " s");
     if (answer.status == 0) return;
     const bool good = answer.status / 100 == 2;
     if (good) return;
     run_.saw("status", std::string(phase.name) + " HTTP " + std::to_string(answer.status));
     if (!answer.cos_code.empty()) run_.saw("cos_code", answer.cos_code);
     if (!answer.message.empty()) run_.saw("message", answer.message);
+    if (!answer.means.empty()) run_.saw("means", answer.means);
+    if (backend_.signs())
+        run_.saw("key_age",
+                 std::to_string(std::chrono::floor<std::chrono::seconds>(backend_.age()).count()) + " s");
 }
 
 bool RoundTrip::fails(Phase phase, error_code code, const Answer& answer) {
@@ -156,13 +204,24 @@ bool RoundTrip::fails(Phase phase, error_code code, const Answer& answer) {
 }
 
 asio::awaitable<bool> RoundTrip::step(Phase phase, const Call& call, Answer& answer) {
-    const error_code code = co_await client_.call(call, answer, run_.deadline());
+    const bool can_sign = co_await renew();
+    if (!can_sign) co_return false;
+    const bool good = co_await attempt(phase, call, answer);
+    co_return good;
+}
+
+asio::awaitable<bool> RoundTrip::attempt(Phase phase, const Call& call, Answer& answer) {
+    const error_code code = co_await client_->call(call, answer, run_.deadline());
     note(phase, answer);
     if (co_await is_cut()) run_.cut();
     co_return !fails(phase, code ? code : error_of(answer), answer);
 }
 
 bool RoundTrip::matches(Phase phase, const Answer& answer, const Expected& expected) {
+    if (!answer.sha1.empty() && answer.sha1 != expected.sha1_hex) {
+        run_.saw("sha1", protocol::printable(answer.sha1) + ", expected " + expected.sha1_hex);
+        return !fails(phase, CosError::sha_differs, answer);
+    }
     const auto etag = answer.head.header("etag");
     const auto crc = answer.head.header("x-cos-hash-crc64ecma");
     if (!etag.empty() && etag != "\"" + expected.md5_hex + "\"" && etag != expected.md5_hex) {
@@ -182,16 +241,18 @@ asio::awaitable<bool> RoundTrip::upload(const Expected& expected) {
     call.headers = {{"content-md5", expected.md5_base64},
                     {"content-type", "application/octet-stream"},
                     {"x-cos-acl", "private"}};
+    call.sha1 = expected.sha1_hex;
     call.content = net::HttpContent{.size = expected.size, .next = [content](std::span<std::uint8_t> bytes) {
                                         content->fill(bytes);
                                         return bytes.size();
                                     }};
     Answer answer;
-    if (const error_code code = co_await client_.connect(run_.deadline()))
+    if (const error_code code = co_await client_->connect(run_.deadline()))
         co_return !fails(tcp, code, answer);
     run_.enter(put);
+    if (!co_await renew()) co_return false;
     gone_ = false;
-    if (!co_await step(put, call, answer)) {
+    if (!co_await attempt(put, call, answer)) {
         // Refused in good order: nothing was made.
         gone_ = answer.status / 100 == 4;
         // We gave up first: the store may carry it out after our DELETE.
@@ -199,6 +260,8 @@ asio::awaitable<bool> RoundTrip::upload(const Expected& expected) {
         co_return false;
     }
     put_at_ = run_.env().now();
+    uploaded_ = run_.env().wall();
+    etag_ = answer.head.header("etag");
     run_.found(operation_seconds, std::chrono::duration<double>(answer.took).count(), "put");
     if (answer.clock_skew) run_.found(clock_skew, static_cast<double>(answer.clock_skew->count()));
     co_return matches(put, answer, expected);
@@ -222,7 +285,6 @@ asio::awaitable<bool> RoundTrip::look(const Expected& expected) {
 asio::awaitable<bool> RoundTrip::read_back(const Expected& expected) {
     run_.enter(get);
     Content content(seed_);
-    Md5 md5;
     std::uint64_t size = 0, first_difference = 0;
     bool differs = false;
     std::vector<std::uint8_t> wanted;
@@ -241,6 +303,11 @@ asio::awaitable<bool> RoundTrip::read_back(const Expected& expected) {
     };
     Answer answer;
     if (!co_await step(get, call, answer)) co_return false;
+    if (!answer.unread.empty()) {
+        // What stat tells of it, its SHA-1 and length, is what was put.
+        run_.saw("unread", answer.unread);
+        co_return true;
+    }
     run_.found(operation_seconds, std::chrono::duration<double>(answer.took).count(), "get");
     run_.enter(verify);
     run_.saw("read", std::to_string(size) + " of " + std::to_string(expected.size) + " bytes");
@@ -252,25 +319,103 @@ asio::awaitable<bool> RoundTrip::read_back(const Expected& expected) {
     co_return matches(verify, answer, expected);
 }
 
-asio::awaitable<bool> RoundTrip::take_away() {
-    run_.enter(remove);
-    Call erase{.method = "DELETE", .key = key_};
+asio::awaitable<bool> RoundTrip::take_away(const std::string& key) {
+    Call erase{.method = "DELETE", .key = key};
     Answer answer;
     if (!co_await step(remove, erase, answer)) co_return false;
     run_.found(operation_seconds, std::chrono::duration<double>(answer.took).count(), "delete");
-    Call look_again{.method = "HEAD", .key = key_};
+    if (!co_await renew()) co_return false;
+    Call look_again{.method = "HEAD", .key = key};
     Answer after;
-    const error_code code = co_await client_.call(look_again, after, run_.deadline());
+    const error_code code = co_await client_->call(look_again, after, run_.deadline());
     note(remove, after);
-    if (after.status == 404) {
-        gone_ = true;
-        co_return true;
-    }
+    if (after.status == 404) co_return true;
     co_return !fails(remove,
                      code              ? code
                      : error_of(after) ? error_of(after)
                                        : error_code(CosError::still_there),
                      after);
+}
+
+void RoundTrip::keep(const Expected& expected) {
+    kept_ = std::make_shared<KeptObject>(
+        KeptObject{.litter = litter(), .endpoint = config_.endpoint, .key = key_, .expected = expected});
+    kept_->etag = etag_.empty() ? "\"" + expected.md5_hex + "\"" : etag_;
+    kept_->uploaded = uploaded_;
+    shelf_.objects.push_back(kept_);
+    run_.saw("kept", "until the next run, for other probes to fetch");
+}
+
+asio::awaitable<void> RoundTrip::until_released(KeptObject& object) {
+    asio::steady_timer timer(executor_);
+    // Of the time that is left, half a second or half of it is for the deletion.
+    const auto left = run_.deadline() - run_.env().now();
+    timer.expires_at(run_.deadline() - std::min<Clock::duration>(left / 2, 500ms));
+    bool over = false;
+    object.on_release = [&timer] { timer.cancel(); };
+    while (object.holders > 0 && !over) {
+        const auto [code] = co_await timer.async_wait(net::no_throw);
+        over = !code || co_await is_cut();
+    }
+    object.on_release = nullptr;
+}
+
+asio::awaitable<bool> RoundTrip::take_earlier() {
+    const auto all = shelf_.objects;
+    for (const auto& object : all) {
+        if (object == kept_) continue;
+        object->leaving = true;
+        co_await until_released(*object);
+        if (co_await is_cut()) run_.cut();
+        if (run_.was_cut()) co_return true;  // clear() takes it
+        if (object->holders > 0) {
+            run_.saw("kept", "what an earlier run made is still being fetched: a later run deletes it");
+            continue;
+        }
+        // Whatever comes of it: from here on it is the sweep's, unless it is gone.
+        std::erase(shelf_.objects, object);
+        if (object->endpoint != config_.endpoint) continue;
+        if (!co_await take_away(object->key)) co_return false;
+        co_await run_.env().ledger->strike(object->litter);
+    }
+    co_return true;
+}
+
+asio::awaitable<bool> RoundTrip::begin() {
+    if (backend_.signs()) {
+        const error_code code = co_await backend_.ask(config_, run_.deadline());
+        backend_.note();
+        if (code.category() == error_code(CosError::refused).category()) {
+            run_.enter(put);
+            run_.saw("ended", code.message());
+            run_.fingerprint("put backend " + std::to_string(code.value()));
+            run_.failed(code);
+            co_return false;
+        }
+        if (code) {
+            run_.inconclusive("nothing to sign with came from " + configured_.backend + ": " +
+                              code.message() + ". Its own probe says what is wrong there");
+            run_.failed(code);
+            co_return false;
+        }
+    }
+    if (config_.endpoint.v4) run_.saw("api", "v4");
+    client_.emplace(executor_, config_.endpoint, config_.credentials, config_.signature_lifetime, run_);
+    co_return true;
+}
+
+asio::awaitable<bool> RoundTrip::renew() {
+    if (!backend_.is_running_out()) co_return true;
+    Config again = configured_;
+    const error_code code = co_await backend_.ask(again, run_.deadline());
+    if (code) {
+        run_.inconclusive("nothing more to sign with came from " + configured_.backend + ": " +
+                          code.message() + ". Its own probe says what is wrong there");
+        run_.failed(code);
+        co_return false;
+    }
+    client_->use(again.credentials);
+    co_return true;
 }
 
 asio::awaitable<void> RoundTrip::whole() {
@@ -279,34 +424,56 @@ asio::awaitable<void> RoundTrip::whole() {
         run_.failed(CosError::clock_unsafe);
         co_return;
     }
+    if (!co_await begin()) co_return;
     if (run_.env().ledger == nullptr || co_await run_.env().ledger->record(litter())) {
         run_.inconclusive("the object's key could not be written down, so it was not made");
         run_.failed(CosError::no_ledger);
         co_return;
     }
     recorded_ = true;
-    const Expected expected = co_await expect(config_.object_size, seed_);
+    const Expected expected = co_await expect(config_.object_size, seed_, config_.endpoint.v4.has_value());
     if (co_await is_cut()) co_return;
     if (!co_await upload(expected)) co_return;
     if (!co_await look(expected)) co_return;
     if (!co_await read_back(expected)) co_return;
-    if (!co_await take_away()) co_return;
-    run_.headline("put in " + milliseconds_of(operation_seconds, "put") + ", read back in " +
-                  milliseconds_of(operation_seconds, "get"));
+    if (is_wanted()) {
+        keep(expected);
+        if (shelf_.objects.size() > 1) run_.enter(remove);
+    } else {
+        run_.enter(remove);
+        if (!co_await take_away(key_)) co_return;
+        gone_ = true;
+    }
+    if (!co_await take_earlier()) co_return;
+    const std::string read_in = milliseconds_of(operation_seconds, "get");
+    run_.headline("put in " + milliseconds_of(operation_seconds, "put") +
+                  (read_in.empty() ? ", verified by stat" : ", read back in " + read_in));
 }
 
 /// Whatever went before: what may lie there is deleted, and struck out once it is known to be gone.
 asio::awaitable<void> RoundTrip::clean_up() {
     if (!recorded_) co_return;
+    if (kept_) {
+        client_->close();
+        co_return;
+    }
     if (!gone_) {
+        if (configured_.own) {
+            client_->use(*configured_.own);
+        } else if (backend_.is_running_out()) {
+            Config again = configured_;
+            const auto until =
+                std::max<Clock::time_point>(run_.deadline(), run_.env().now() + clean_up_patience);
+            if (!co_await backend_.ask(again, until)) client_->use(again.credentials);
+        }
         const auto until = std::max<Clock::time_point>(run_.deadline(), run_.env().now() + clean_up_patience);
         Call erase{.method = "DELETE", .key = key_};
         Answer answer;
-        const error_code code = co_await client_.call(erase, answer, until);
+        const error_code code = co_await client_->call(erase, answer, until);
         // A bucket that does not exist holds no object.
         gone_ = !code && (answer.status / 100 == 2 || answer.status == 404);
     }
-    client_.close();
+    client_->close();
     // What stays is removed by a later sweep, the next start, or `livecanary cleanup`: also what may have
     // come into being since.
     if (gone_ && !in_flight_) co_await run_.env().ledger->strike(litter());
@@ -330,11 +497,14 @@ void Content::fill(std::span<std::uint8_t> bytes) noexcept {
 }
 
 std::string item_of(const Endpoint& endpoint, const std::string& key) {
-    return (endpoint.tls ? "https://" : "http://") + endpoint.host_header() + " " + key;
+    const std::string host = (endpoint.tls ? "https://" : "http://") + endpoint.host_header();
+    if (!endpoint.v4) return host + " " + key;
+    return host + "/files/" + endpoint.v4->version + "/" + endpoint.v4->app_id + "/" + endpoint.v4->name +
+           " " + key;
 }
 
-asio::awaitable<void> round_trip(const Config& config, ProbeRun& run) {
-    RoundTrip trip(config, run, co_await asio::this_coro::executor);
+asio::awaitable<void> round_trip(const Config& config, Shelf& shelf, ProbeRun& run) {
+    RoundTrip trip(config, shelf, run, co_await asio::this_coro::executor);
     co_await trip.whole();
     if (co_await is_cut()) run.cut();
     // A run that is cut still takes away what it made.
@@ -342,20 +512,167 @@ asio::awaitable<void> round_trip(const Config& config, ProbeRun& run) {
     co_await trip.clean_up();
 }
 
-asio::awaitable<error_code> remove_litter(const Config& config, ProbeRun& run, const Litter& litter) {
+namespace {
+
+/// No error: it is gone, or was not there.
+asio::awaitable<error_code> erase(const Config& config, ProbeRun& run, const std::string& key) {
+    Client client(co_await asio::this_coro::executor, config.endpoint, config.credentials,
+                  config.signature_lifetime, run);
+    Call call{.method = "DELETE", .key = key};
+    Answer answer;
+    const error_code code = co_await client.call(call, answer, run.deadline());
+    client.close();
+    if (code || answer.status == 404) co_return code;
+    co_return error_of(answer);
+}
+
+/// Puts into `config` who signs outside of a round trip: the key pair, the monitor's own one beside a
+/// backend, or else the backend.
+asio::awaitable<error_code> sign_by_any(const Config& configured, ProbeRun& run, Clock::time_point deadline,
+                                        Config& config) {
+    config = configured;
+    if (configured.own) config.credentials = *configured.own;
+    if (configured.backend.empty() || configured.own) co_return error_code{};
+    Backend backend(configured, run);
+    const auto code = co_await backend.ask(config, deadline);
+    co_return code;
+}
+
+std::shared_ptr<const void> held(const std::shared_ptr<KeptObject>& object) {
+    ++object->holders;
+    const auto release = [weak = std::weak_ptr(object)](const void*) {
+        const auto still = weak.lock();
+        if (!still || --still->holders > 0 || !still->on_release) return;
+        still->on_release();
+    };
+    return {static_cast<const void*>(object.get()), release};
+}
+
+}  // namespace
+
+asio::awaitable<result<PeerAnswer>> answer(const Config& config, const Shelf& shelf, ProbeRun& run,
+                                           const Question& question) {
+    if (question.what != questions::object || config.endpoint.v4) co_return PeerError::not_understood;
+    if (shelf.objects.empty() || shelf.objects.back()->leaving) co_return PeerError::nothing_yet;
+    const auto object = shelf.objects.back();
+    PeerAnswer given;
+    given.hold = held(object);  // before anything is waited for
+    Config working;
+    if (const auto code =
+            co_await sign_by_any(config, run, std::min(question.deadline, run.deadline()), working))
+        co_return code;
+    const auto now = std::chrono::floor<std::chrono::seconds>(run.env().wall());
+    const auto& endpoint = object->endpoint;
+    const auto milliseconds =
+        std::chrono::duration_cast<std::chrono::milliseconds>(object->uploaded.time_since_epoch());
+    given.facts = {
+        {"url", (endpoint.tls ? "https://" : "http://") + endpoint.host_header() + "/" + object->key},
+        {"path", "/" + object->key},
+        {"size", std::to_string(object->expected.size)},
+        {"md5", object->expected.md5_hex},
+        {"crc64", std::to_string(object->expected.crc64)},
+        {"etag", object->etag},
+        {"uploaded", std::to_string(milliseconds.count())},
+        {"address", endpoint.address ? endpoint.address->to_string() : std::string()},
+        {"ca_file", endpoint.ca_file}};
+    given.secrets.emplace("authorization",
+                          signed_get(endpoint, working.credentials, object->key, now, fetch_lifetime));
+    given.secrets.emplace("token", working.credentials.token);
+    co_return result<PeerAnswer>(std::move(given));
+}
+
+asio::awaitable<void> clear(const Config& config, Shelf& shelf, ProbeRun& run) {
+    const auto all = std::exchange(shelf.objects, {});
+    if (all.empty()) co_return;
+    Config working;
+    if (co_await sign_by_any(config, run, run.deadline(), working)) co_return;
+    for (const auto& object : all) {
+        working.endpoint = object->endpoint;
+        if (co_await erase(working, run, object->key)) continue;
+        if (run.env().ledger != nullptr) co_await run.env().ledger->strike(object->litter);
+    }
+}
+
+asio::awaitable<error_code> remove_litter(const Config& config, const Shelf& shelf, ProbeRun& run,
+                                          const Litter& litter) {
+    for (const auto& object : shelf.objects)
+        if (object->litter.item == litter.item)
+            co_return make_error_code(boost::system::errc::device_or_resource_busy);
     const auto space = litter.item.find(' ');
     if (space == std::string::npos) co_return error_code{};
     const std::string key = litter.item.substr(space + 1);
+    Config working;
+    if (const auto code = co_await sign_by_any(config, run, run.deadline(), working)) co_return code;
+    if (config.own && litter.item != item_of(working.endpoint, key)) {
+        // Only the backend knows where its bucket is.
+        Backend backend(config, run);
+        if (const auto code = co_await backend.ask(working, run.deadline())) co_return code;
+        working.credentials = *config.own;
+    }
     // The endpoint may have been configured anew since; then these are not its keys.
-    if (litter.item != item_of(config.endpoint, key)) co_return CosError::other_endpoint;
-    Client client(co_await asio::this_coro::executor, config.endpoint, config.credentials,
-                  config.signature_lifetime, run);
-    Call erase{.method = "DELETE", .key = key};
-    Answer answer;
-    error_code code = co_await client.call(erase, answer, run.deadline());
-    client.close();
-    if (!code && answer.status != 404) code = error_of(answer);
+    if (litter.item != item_of(working.endpoint, key)) co_return CosError::other_endpoint;
+    const auto code = co_await erase(working, run, key);
     co_return code;
+}
+
+asio::awaitable<result<std::vector<Litter>>> find_strays(const Config& config, ProbeRun& run) {
+    std::vector<Litter> strays;
+    if (config.endpoint.v4) co_return strays;
+    Config working;
+    if (const auto code = co_await sign_by_any(config, run, run.deadline(), working)) co_return code;
+    if (working.endpoint.host.empty()) {
+        // Only the backend knows where its bucket is.
+        Backend backend(config, run);
+        if (const auto code = co_await backend.ask(working, run.deadline())) co_return code;
+        if (config.own) working.credentials = *config.own;
+    }
+    const std::string folder = folder_of(config, run.env());
+    Client client(co_await asio::this_coro::executor, working.endpoint, working.credentials,
+                  working.signature_lifetime, run);
+    Call call{.method = "GET"};
+    call.query = {{"prefix", folder}, {"max-keys", std::to_string(most_strays)}};
+    Answer answer;
+    const error_code code = co_await client.call(call, answer, run.deadline());
+    client.close();
+    if (code) co_return code;
+    if (const auto refused = error_of(answer)) co_return refused;
+    const auto list = protocol::parse_cos_objects(answer.body);
+    if (!list) co_return list.error();
+    for (const std::string& key : list->keys) {
+        const auto made = made_at(key, folder);
+        if (!made || run.env().wall() - *made < stray_age) continue;
+        Litter litter{.probe = run.env().probe, .store = "cos", .item = item_of(working.endpoint, key)};
+        litter.made = *made;
+        strays.push_back(std::move(litter));
+    }
+    co_return strays;
+}
+
+std::string folder_of(const Config& config, const Env& env) {
+    return config.prefix + env.location + "/" + env.probe + "/";
+}
+
+std::optional<WallTime> made_at(std::string_view key, std::string_view folder) {
+    constexpr std::string_view suffix = ".bin";
+    constexpr std::size_t id_size = 16;
+    // Until the year 5138.
+    constexpr std::ptrdiff_t most_digits = 11;
+    if (!key.starts_with(folder) || !key.ends_with(suffix)) return std::nullopt;
+    key.remove_prefix(folder.size());
+    if (key.size() < suffix.size()) return std::nullopt;
+    key.remove_suffix(suffix.size());
+    std::int64_t stamp = 0;
+    const auto [end, wrong] = std::from_chars(key.data(), key.data() + key.size(), stamp);
+    const auto digits = end - key.data();
+    if (wrong != std::errc{} || stamp < 0 || digits > most_digits || key.front() == '-') return std::nullopt;
+    key.remove_prefix(static_cast<std::size_t>(digits));
+    const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+    if (key.size() != 1 + id_size || key.front() != '-' || !std::ranges::all_of(key.substr(1), is_hex))
+        return std::nullopt;
+    // Beyond, the nanoseconds of a system_clock do not reach.
+    constexpr std::int64_t latest = 9'000'000'000;
+    if (stamp > latest) return std::nullopt;
+    return WallTime(std::chrono::seconds(stamp));
 }
 
 }  // namespace livecanary::cos_roundtrip

@@ -1,5 +1,7 @@
 // The COS round trip against the practice store: fault → outcome, phase, reason, cause or class. With
 // LIVECANARY_MATRIX set to a file name, the table is appended there as Markdown.
+#include "probes/core/peers.hpp"
+#include "probes/protocol/cos_sign.hpp"
 #include "tests/integration/matrix.hpp"
 #include "tests/practice/cos_server.hpp"
 #include "tests/support/memory_ledger.hpp"
@@ -25,6 +27,29 @@ struct Changed {
     std::string id = secret_id;
     std::string key = secret_key;
     std::string more{};
+    std::string host{};  ///< of the endpoint; empty: the bucket's in its region
+};
+
+/// A business backend as its configuration and clock make it (OutDefine.php).
+class BackendDouble final : public Peers {
+public:
+    asio::awaitable<result<PeerAnswer>> ask(std::string, Question question) override {
+        if (question.what != questions::cos_sign) co_return PeerError::not_understood;
+        const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()) + clock;
+        const protocol::KeyTime key_time{now, now + width};
+        PeerAnswer answer;
+        answer.facts = {{"secret_id", id},     {"key_time", key_time.to_string()},
+                        {"bucket", bucket_of}, {"region", region_of},
+                        {"appid", appid_of},   {"date", std::to_string(now.time_since_epoch().count())}};
+        answer.secrets.emplace("sign_key", config::Secret(protocol::cos_sign_key(key, key_time)));
+        co_return result<PeerAnswer>(std::move(answer));
+    }
+    bool is_asked(std::string_view) const override { return false; }
+    void tell(Notice) override {}
+    std::vector<Notice> told(std::string_view, std::uint64_t) const override { return {}; }
+
+    std::string bucket_of = "cover", region_of = region, appid_of = appid, id = secret_id, key = secret_key;
+    std::chrono::seconds width{30}, clock{0};
 };
 
 class CosMatrix : public ::testing::Test {
@@ -37,12 +62,25 @@ protected:
     }
 
     std::string config(const Changed& changed = {}) const {
+        const std::string host = changed.host.empty()
+                                     ? changed.in_bucket + ".cos." + changed.in_region + ".myqcloud.com"
+                                     : changed.host;
         return "bucket = '" + changed.in_bucket + "'\nregion = '" + changed.in_region + "'\nsecret_id = '" +
-               changed.id + "'\nsecret_key = '" + changed.key + "'\nendpoint = 'http://" + changed.in_bucket +
-               ".cos." + changed.in_region + ".myqcloud.com:" + std::to_string(server.port()) +
-               "'\naddress = '127.0.0.1'\ntimeout = '10s'\n" + changed.more;
+               changed.id + "'\nsecret_key = '" + changed.key + "'\nendpoint = 'http://" + host + ":" +
+               std::to_string(server.port()) + "'\naddress = '127.0.0.1'\ntimeout = '10s'\n" + changed.more;
     }
     Judged run(const Changed& changed = {}) { return probe(config(changed), {}, "cos_roundtrip", &ledger); }
+    /// The backend signs; the monitor's own pair is a control.
+    Judged run_signed(BackendDouble backend, bool with_own = true) {
+        std::string toml = "signature = { backend = 'mini-live' }\n";
+        if (with_own)
+            toml += "own = { secret_id = 'AKIDmonitor', secret_key = 'monitor-secret' }\nbucket = '" +
+                    std::string(bucket) + "'\nregion = '" + region + "'\n";
+        toml +=
+            "endpoint = 'http://{bucket}.cos.{region}.myqcloud.com:" + std::to_string(server.port()) +
+            "'\naddress = '127.0.0.1'\ntimeout = '10s'\n[[probe]]\nname = 'mini-live'\nkind = 'reference'\n";
+        return probe(toml, {}, "cos_roundtrip", &ledger, &backend);
+    }
     /// A right probe while the store misbehaves at one kind of call.
     Judged run_while(CosCall call, CosFault fault) {
         server.behave({.calls = {{call, std::move(fault)}}});
@@ -173,6 +211,13 @@ TEST_F(CosMatrix, Codes) {
     expect("COS double", "400 UserNetworkTooSlow",
            run_while(CosCall::put_object, {.code = "UserNetworkTooSlow"}), "failed", "put", "rejected",
            "cos_network_too_slow");
+    expect("COS double", "400 RequestTimeout", run_while(CosCall::put_object, {.code = "RequestTimeout"}),
+           "failed", "put", "rejected", "cos_network_too_slow");
+    expect("COS double", "451 UnavailableForLegalReasons",
+           run_while(CosCall::put_object, {.code = "UnavailableForLegalReasons"}), "failed", "put",
+           "rejected", "cos_access_denied", "cos_arrears");
+    expect("COS double", "503 ServiceUnavailable",
+           run_while(CosCall::put_object, {.code = "ServiceUnavailable"}), "failed", "put", "rejected");
     expect("COS double", "500 InternalError", run_while(CosCall::put_object, {.code = "InternalError"}),
            "failed", "put", "rejected");
 }
@@ -193,7 +238,9 @@ TEST_F(CosMatrix, Bodies) {
 
 TEST_F(CosMatrix, Objects) {
     expect("COS double", "200 to the PUT, and no object", run_while(CosCall::put_object, {.lose = true}),
-           "failed", "head", "not_found");
+           "failed", "head", "not_found", "cos_object_missing");
+    expect("COS double", "object gone before the GET", run_while(CosCall::get_object, {.code = "NoSuchKey"}),
+           "failed", "get", "not_found", "cos_object_missing");
     expect("COS double", "DELETE refused", run_while(CosCall::delete_object, {.code = "AccessDenied"}),
            "failed", "delete", "forbidden", "cos_permission_denied");
     EXPECT_EQ(server.objects().size(), 1U);
@@ -215,6 +262,85 @@ TEST_F(CosMatrix, Connections) {
     server.vanish();
     expect("none", "nothing listens", run(), "failed", "tcp", "refused", "cos_endpoint_unreachable");
     server.reappear();
+}
+
+TEST_F(CosMatrix, Hosts) {
+    expect("COS double", "accelerate host, not enabled",
+           run({.host = "cover-1250000000.cos.accelerate.myqcloud.com"}), "failed", "put", "rejected",
+           "cos_accelerate_not_enabled");
+    expect("COS double", "custom domain, not bound", run({.host = "img.example.com"}), "failed", "put",
+           "rejected", "cos_custom_domain_unbound");
+    expect("COS double", "APPID twice in the host",
+           run({.host = "cover-1250000000-1250000000.cos.ap-shanghai.myqcloud.com"}), "failed", "put",
+           "rejected", "cos_invalid_bucket_name");
+    server.change([](Cos& cos) {
+        cos.buckets[bucket].accelerate = true;
+        cos.buckets[bucket].domains.insert("img.example.com");
+    });
+    expect("COS double", "accelerate host", run({.host = "cover-1250000000.cos.accelerate.myqcloud.com"}),
+           "ok");
+    expect("COS double", "custom domain", run({.host = "img.example.com"}), "ok");
+    expect_clean();
+}
+
+TEST_F(CosMatrix, SignedByTheBackend) {
+    server.change([](Cos& cos) {
+        cos.accounts[appid].keys["AKIDmonitor"] = {.secret_key = "monitor-secret"};
+        cos.accounts[appid].keys["AKIDother"] = {.secret_key = "other-secret"};
+        cos.accounts["1250000999"].keys["AKIDelse"] = {.secret_key = "else"};
+        cos.buckets["logs-1250000000"] = {.region = region};
+    });
+    const BackendDouble right;
+    const Judged judged = run_signed(right);
+    expect("COS double, backend", "success", judged, "ok");
+    EXPECT_EQ(judged.run.got("key_time_width"), "30 s");
+    expect_clean();
+    BackendDouble other = right;
+    other.key = "stale-secret";
+    expect("COS double, backend", "COSKEY_SECRECTKEY wrong", run_signed(other), "failed", "put", "forbidden",
+           "cos_wrong_secret_key");
+    other = right;
+    other.id = "AKIDother";
+    expect("COS double, backend", "COSKEY_SECRECTID of another pair", run_signed(other), "failed", "put",
+           "forbidden", "cos_wrong_secret_key");
+    other.id = "AKIDnobody";
+    expect("COS double, backend", "COSKEY_SECRECTID of nobody", run_signed(other), "failed", "put",
+           "forbidden", "cos_wrong_secret_id");
+    expect("COS double, backend", "COSKEY_SECRECTID of nobody, no own pair", run_signed(other, false),
+           "failed", "put", "forbidden", "cos_wrong_secret_id");
+    other = right;
+    other.bucket_of = "covers";
+    expect("COS double, backend", "COSKEY_BUCKET wrong", run_signed(other), "failed", "put", "not_found",
+           "cos_wrong_bucket");
+    expect("COS double, backend", "COSKEY_BUCKET wrong, nothing to compare with", run_signed(other, false),
+           "failed", "put", "not_found", "cos_wrong_bucket");
+    other.bucket_of = bucket;
+    expect("COS double, backend", "COSKEY_BUCKET ends in the APPID", run_signed(other), "ok");
+    other = right;
+    other.region_of = "ap-guangzhou";
+    expect("COS double, backend", "COSKEY_BUCKET_REGION wrong", run_signed(other), "failed", "put",
+           "not_found", "cos_wrong_region");
+    other = right;
+    other.appid_of = "1250000001";
+    expect("COS double, backend", "COSKEY_APPID wrong", run_signed(other), "failed", "put", "not_found",
+           "cos_wrong_appid");
+    other = right;
+    other.clock = -1h;
+    expect("COS double, backend", "the backend's clock an hour behind", run_signed(other), "failed", "put",
+           "forbidden", "push_backend_clock_skew");
+    other.clock = 1h;
+    expect("COS double, backend", "the backend's clock an hour ahead", run_signed(other), "failed", "put",
+           "forbidden", "push_backend_clock_skew");
+    other = right;
+    other.width = -1s;
+    expect("COS double, backend", "COSKEY_EXPIRED_TIME is -1", run_signed(other), "failed", "put",
+           "forbidden", "cos_signkey_window_expired");
+    server.behave(
+        {.calls = {{CosCall::put_object, {.code = "AccessDenied", .message = "Request has expired"}}}});
+    expect("COS double, backend", "the upload alone has expired, at once", run_signed(right), "failed", "put",
+           "forbidden", "cos_request_expired", "cos_signkey_window_expired");
+    server.behave({});
+    expect_clean();
 }
 
 TEST_F(CosMatrix, NothingIsMadeThatIsNotWrittenDown) {

@@ -36,7 +36,8 @@ struct Meanwhile {
     std::function<void()> act{};
 };
 
-/// Runs the probe of `toml` once, controls and diagnosis included, as the daemon would.
+/// Runs the probe of `toml` once, controls and diagnosis included, as the daemon would. `peers`: what it
+/// asks.
 inline Judged probe(const std::string& toml, Meanwhile meanwhile = {}, const std::string& kind = "rtmp_push",
                     Ledger* ledger = nullptr, Peers* peers = nullptr) {
     const FakeWorld world{

@@ -480,6 +480,7 @@ std::string CosSignature::signature(std::string_view secret_key) const {
 
 CosRuling Cos::judge(const CosRequest& request, system_clock::time_point now) const {
     now += faults.clock_offset;
+    if (is_v4_host(request.header("host").value_or(""))) return judge_v4(request, now);
     CosRuling ruling;
     const auto refuse = [&ruling](std::string_view code) {
         if (!ruling.error) ruling.error = cos_error(code);
@@ -628,6 +629,7 @@ void Cos::authenticate(const CosRequest& request, const CosHeaders& query, std::
 CosAnswer Cos::carry_out(const CosRequest& request, CosRuling ruling, CosUpload upload,
                          system_clock::time_point now) {
     now += faults.clock_offset;
+    if (ruling.v4) return carry_out_v4(request, std::move(ruling), std::move(upload), now);
     CosAnswer answer;
     if (!ruling.error) {
         switch (ruling.seen.call) {

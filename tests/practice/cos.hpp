@@ -64,10 +64,12 @@ struct CosObject {
 };
 
 struct CosBucket {
-    std::string region{};                        ///< ap-guangzhou
-    bool public_read = false;                    ///< anybody may GET and HEAD its objects
-    bool accelerate = false;                     ///< served at NAME-APPID.cos.accelerate.myqcloud.com too
-    std::set<std::string> domains{};             ///< custom domains bound to it, in lower case
+    std::string region{};             ///< ap-guangzhou
+    bool public_read = false;         ///< anybody may GET and HEAD its objects
+    bool accelerate = false;          ///< served at NAME-APPID.cos.accelerate.myqcloud.com too
+    std::string v4_region{};          ///< "sh": served over the JSON API too, at sh.file.myqcloud.com
+    bool v1 = false;                  ///< served by the generation before that, at web.file.myqcloud.com
+    std::set<std::string> domains{};  ///< custom domains bound to it, in lower case
     std::map<std::string, CosObject> objects{};  ///< by key
 };
 
@@ -169,6 +171,8 @@ struct CosRuling {
     std::string appid{};                         ///< of who asks; empty: nobody signed
     std::string resource{};                      ///< host and path, for people
     std::optional<CosError> error{};
+    bool v4 = false;                              ///< over the JSON API: `error` has its number for a code
+    std::string region_host{};                    ///< of it: where the source_url is
     std::string string_to_sign{}, http_string{};  ///< ours, when the signatures differ
     CosFault fault{};
 };
@@ -192,6 +196,10 @@ struct Cos {
     /// How far q-sign-time may begin in the future before it is RequestTimeTooSkewed. COS's own limit is not
     /// published.
     std::chrono::seconds skew_allowed{900};
+    /// The JSON API says -47, -48 and -59 instead of -79, -97 and -96.
+    bool v4_older_numbers = false;
+    /// At a source_url of the JSON API nobody is served: 403.
+    bool v4_no_source = false;
     CosFaults faults{};
     CosSeen seen{};
 
@@ -207,6 +215,14 @@ struct Cos {
 private:
     void authenticate(const CosRequest& request, const CosHeaders& query, std::string_view path,
                       std::chrono::system_clock::time_point now, CosRuling& ruling) const;
+    // cos_v4.cpp
+    CosRuling judge_v4(const CosRequest& request, std::chrono::system_clock::time_point now) const;
+    void authenticate_v4(std::string_view authorization, std::string_view name, bool needs_single_use,
+                         std::chrono::system_clock::time_point now, CosRuling& ruling) const;
+    CosAnswer carry_out_v4(const CosRequest& request, CosRuling ruling, CosUpload body,
+                           std::chrono::system_clock::time_point now);
+    void upload_v4(const CosRequest& request, CosRuling& ruling, std::string_view form,
+                   std::chrono::system_clock::time_point now);
     const std::set<CosCall>* granted(const std::string& secret_id, std::string_view token,
                                      std::chrono::system_clock::time_point now, CosRuling& ruling,
                                      std::string& secret_key) const;
@@ -217,8 +233,17 @@ private:
     CosAnswer list(CosRuling& ruling) const;
     CosAnswer service(const CosRuling& ruling) const;
 
-    std::uint32_t answered_ = 0;  ///< counts in x-cos-request-id
+    std::uint32_t answered_ = 0;         ///< counts in x-cos-request-id
+    std::set<std::string> used_once_{};  ///< single-use signatures of the JSON API
 };
+
+/// Whether a host is one of the JSON API: REGION.file.myqcloud.com, or NAME-APPID.cosREGION.myqcloud.com of
+/// its source_url.
+bool is_v4_host(std::string_view authority);
+/// What the JSON API says with that number (436/8432, 436/6059).
+CosError cos_v4_error(std::string_view number);
+/// Value of Authorization of the JSON API. A second time on purpose, like CosSignature.
+std::string cos_v4_authorization(std::string_view text, std::string_view secret_key);
 
 /// `%XX` in capitals for all but A-Z a-z 0-9 - _ . ~ (436/7778).
 std::string cos_encoded(std::string_view text);

@@ -267,7 +267,7 @@ private:
                 const std::string go_on = "HTTP/1.1 100 Continue\r\n\r\n";
                 co_await asio::async_write(stream, asio::buffer(go_on), no_throw);
             }
-            const bool keep = ruling.seen.call == CosCall::put_object && !ruling.error;
+            const bool keep = (ruling.seen.call == CosCall::put_object || ruling.v4) && !ruling.error;
             const bool whole = co_await receive(stream, buffer, parser, keep, fault.corrupt, upload);
             if (!whole && !ruling.error) ruling.error = cos_error("IncompleteBody");
             keep_alive = keep_alive && whole;

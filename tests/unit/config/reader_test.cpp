@@ -235,6 +235,34 @@ TEST(Mistake, NoCharacterOfTheFileReachesTheTerminalAsControl) {
     EXPECT_EQ(to_string(Mistake{.file = "a.toml", .message = "cannot read"}), "a.toml: cannot read");
 }
 
+TEST(Reader, PathsThatCannotBeReadAreMistakes) {
+    std::vector<Mistake> found;
+    Surroundings around;
+    around.read_file = [](const std::string&) {
+        return Surroundings::Content{.text = "ca = 'ca.pem'\nroot = 'root.pem'\n"};
+    };
+    around.unreadable = [](const std::string& path) {
+        return path == "etc/ca.pem" ? std::string("No such file or directory") : std::string();
+    };
+    const Source source("etc/t.toml", around, found);
+    ASSERT_NE(source.table(), nullptr);
+    const File file = source.file();
+    Reader in(*source.table(), "probe", file);
+    std::string ca, root;
+    in.path("ca", ca);
+    in.path("root", root);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(to_string(found[0]),
+              "etc/t.toml:1:6: probe.ca: cannot read 'etc/ca.pem': No such file or directory");
+}
+
+TEST(Reader, RealFilesThatCannotBeRead) {
+    const auto around = real_surroundings();
+    EXPECT_EQ(around.unreadable(testing::TempDir()), "Is a directory");
+    EXPECT_EQ(around.unreadable(testing::TempDir() + "livecanary-is-not-there"), "No such file or directory");
+    EXPECT_EQ(around.unreadable("/proc/self/exe"), "");
+}
+
 TEST(Reader, PathsCountFromTheFolderOfTheFile) {
     const FakeWorld world{
         .files = {{"/etc/livecanary/l.toml", "ca = 'ca.pem'\nabsolute = '/ca.pem'\nnone = ''"}}};

@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 using namespace test;
 
 asio::awaitable<error_code> end_with(error_code code) { co_return code; }
+asio::awaitable<result<std::vector<Litter>>> find(result<std::vector<Litter>> found) { co_return found; }
 asio::awaitable<error_code> hang() {
     asio::steady_timer forever(co_await asio::this_coro::executor, Clock::time_point::max());
     const auto [code] = co_await forever.async_wait(net::no_throw);
@@ -58,6 +59,19 @@ protected:
             return end_with(removal(litter.item));
         };
         settings.probes.push_back(std::move(probe));
+    }
+    /// The probe finds these at its target, whatever the ledger says.
+    void strays_of(const std::string& name, std::vector<std::string> items, error_code fails = {}) {
+        for (auto& probe : settings.probes) {
+            if (probe.name != name) continue;
+            probe.probe.strays = [=](ProbeRun& run) {
+                result<std::vector<Litter>> found = std::vector<Litter>();
+                for (const auto& item : items)
+                    found->push_back({.probe = run.env().probe, .store = "cos", .item = item});
+                if (fails) found = fails;
+                return find(std::move(found));
+            };
+        }
     }
     int run(bool dry_run = false) {
         out.str("");
@@ -105,6 +119,36 @@ TEST_F(Cleanup, RemovesWhatIsLeftAndNotWhatALivingProcessHas) {
               "2 removed, 0 left, 1 in the hands of a process that runs\n");
     EXPECT_EQ(err.str(), "");
     EXPECT_EQ(in_file(), "b");
+}
+
+TEST_F(Cleanup, RemovesWhatLiesThereAndDoesNotStandInTheLedger) {
+    left_behind("p", "a", 60s, "lives");
+    configure("p", goes);
+    configure("q", goes);
+    strays_of("p", {"a", "x"});
+    strays_of("q", {"y"});
+    EXPECT_EQ(run(true), 0);
+    EXPECT_TRUE(out.str().ends_with("not in the ledger: x of p\nnot in the ledger: y of q\n")) << out.str();
+    EXPECT_TRUE(asked.empty());
+    EXPECT_EQ(run(), 0);
+    EXPECT_EQ(asked, (std::vector<std::string>{"x", "y"})) << "what a living process has is its own";
+    EXPECT_TRUE(out.str().ends_with("removed x\nremoved y\n")) << out.str();
+    EXPECT_EQ(in_file(), "a");
+}
+
+TEST_F(Cleanup, StraysNeedNoLedger) {
+    configure("p", [](const std::string& item) {
+        return item == "y" ? make_error_code(boost::system::errc::permission_denied) : error_code();
+    });
+    strays_of("p", {"x", "y", "z"});
+    EXPECT_EQ(run(), 1);
+    EXPECT_EQ(out.str(), "Nothing stands in the ledger.\nremoved x\n");
+    EXPECT_EQ(err.str(), "livecanary: cannot remove y of p: Permission denied\n");
+    EXPECT_EQ(asked, (std::vector<std::string>{"x", "y"})) << "the next one would fare no better";
+    EXPECT_FALSE(std::filesystem::exists(folder.file())) << "looking makes nothing";
+    strays_of("p", {}, make_error_code(boost::system::errc::permission_denied));
+    EXPECT_EQ(run(), 0);
+    EXPECT_EQ(err.str(), "livecanary: cannot look for what p may have left besides: Permission denied\n");
 }
 
 TEST_F(Cleanup, DryRunOnlySays) {

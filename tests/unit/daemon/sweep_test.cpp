@@ -33,6 +33,7 @@ using Items = std::vector<std::string>;
 using Removal = std::function<asio::awaitable<error_code>(ProbeRun&, const Litter&)>;
 
 asio::awaitable<error_code> end_with(error_code code) { co_return code; }
+asio::awaitable<result<std::vector<Litter>>> find(result<std::vector<Litter>> found) { co_return found; }
 asio::awaitable<error_code> throw_up() {
     throw std::runtime_error("a bug");
     co_return error_code();
@@ -90,7 +91,12 @@ protected:
             const auto at = probes.find(name);
             return at != probes.end() ? at->second : nullptr;
         };
-        return sweeper_.emplace(shared, find, period);
+        const auto all = [this] {
+            std::vector<std::shared_ptr<const ProbeSettings>> every;
+            for (const auto& [name, probe] : probes) every.push_back(probe);
+            return every;
+        };
+        return sweeper_.emplace(shared, find, all, period);
     }
     void start(Clock::duration period = 1h) {
         running = true;
@@ -112,6 +118,32 @@ protected:
         return std::regex_replace(testing::internal::GetCapturedStderr(), time, "");
     }
     std::string sweep() { return sweep(sweeper()); }
+    /// The same of what does not stand in the ledger.
+    std::string sweep_strays(Sweeper& with) {
+        asked.clear();
+        testing::internal::CaptureStderr();
+        log::start(log::Level::info, log::Format::logfmt);
+        livecanary::test::await(io, whole_of_strays(with));
+        log::stop();
+        static const std::regex time("time=[^ ]* ");
+        return std::regex_replace(testing::internal::GetCapturedStderr(), time, "");
+    }
+    static asio::awaitable<bool> whole_of_strays(Sweeper& with) {
+        co_await with.sweep_strays();
+        co_return true;
+    }
+    /// The probe finds these at its target, whatever the ledger says.
+    void strays_of(const std::string& name, Items items, error_code fails = {}) {
+        ProbeSettings probe = *probes.at(name);
+        probe.probe.strays = [=](ProbeRun& run) {
+            result<std::vector<Litter>> found = std::vector<Litter>();
+            for (const auto& item : items)
+                found->push_back({.probe = run.env().probe, .store = "cos", .item = item});
+            if (fails) found = fails;
+            return find(std::move(found));
+        };
+        probes[name] = std::make_shared<const ProbeSettings>(std::move(probe));
+    }
     static asio::awaitable<bool> whole(Sweeper& with) {
         co_await with.sweep();
         co_return true;
@@ -183,6 +215,50 @@ TEST_F(SweepTest, WhatCannotBeRemovedStaysAndIsTriedAgain) {
     configure("p", gone);
     sweep(one);
     EXPECT_EQ(in_ledger(), Items{});
+}
+
+TEST_F(SweepTest, WhatTheProbeStillUsesIsPassedOverInSilence) {
+    left_behind("p", {"a", "b"});
+    configure("p", fails_with(make_error_code(boost::system::errc::device_or_resource_busy)));
+    EXPECT_EQ(sweep(), "");
+    EXPECT_EQ(asked, (Items{"a", "b"}));
+    EXPECT_EQ(in_ledger(), (Items{"a", "b"}));
+}
+
+TEST_F(SweepTest, RemovesWhatLiesThereAndDoesNotStandInTheLedger) {
+    left_behind("p", {"a"});
+    configure("p", gone);
+    strays_of("p", {"a", "x"});
+    auto& one = sweeper();
+    EXPECT_EQ(sweep_strays(one),
+              "level=info msg=\"removed what did not stand in the ledger\" probe=p store=cos item=x\n");
+    EXPECT_EQ(asked, Items{"x"}) << "the ledger's own sweep sees to the other";
+    EXPECT_EQ(in_ledger(), Items{"a"});
+    EXPECT_EQ(in_env, "p shanghai-1");
+}
+
+TEST_F(SweepTest, StraysThatCannotBeLookedForAreSaidOnce) {
+    configure("p", gone);
+    strays_of("p", {}, make_error_code(boost::system::errc::permission_denied));
+    auto& one = sweeper();
+    EXPECT_EQ(sweep_strays(one),
+              "level=info msg=\"cannot look for what does not stand in the ledger\" probe=p "
+              "error=\"Permission denied\"\n");
+    EXPECT_EQ(sweep_strays(one), "");
+    configure("p", fails_with(make_error_code(boost::system::errc::permission_denied)));
+    strays_of("p", {"x", "y"});
+    EXPECT_EQ(sweep_strays(one),
+              "level=warn msg=\"what does not stand in the ledger could not be removed: tried again later\" "
+              "probe=p item=x error=\"Permission denied\"\n");
+    EXPECT_EQ(asked, Items{"x"});
+}
+
+TEST_F(SweepTest, StartLooksForStraysToo) {
+    configure("p", gone);
+    strays_of("p", {"x"});
+    start();
+    run_until(io, [this] { return !asked.empty(); });
+    EXPECT_EQ(asked, Items{"x"});
 }
 
 TEST_F(SweepTest, ATargetThatIsNotReachedIsAskedOnceASweep) {

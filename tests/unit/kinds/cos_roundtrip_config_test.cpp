@@ -84,7 +84,7 @@ region = 'ap shanghai'
 secret_id = ''
 secret_key = { env = 'NOBODY' }
 token = { env = 'NOBODY' }
-api = 'v4'
+api = 'v5'
 endpoint = 'cos.example.com'
 address = 'cos.example.com'
 object_size = '0B'
@@ -93,13 +93,13 @@ signature_lifetime = '9s'
 object_sizes = '1MiB'
 )",
              {
+                 "t.toml:6:7: probe.api: expected one of 'xml', 'v4', found 'v5'",
                  "t.toml:1:10: probe.bucket: expected the bucket's name, '-' and the APPID, such as "
                  "cover-1250000000, found 'cover'",
                  "t.toml:2:10: probe.region: expected a region such as ap-shanghai, found 'ap shanghai'",
                  "t.toml:3:13: probe.secret_id: must not be empty",
                  "t.toml:4:22: probe.secret_key.env: the environment variable 'NOBODY' is not set",
                  "t.toml:5:17: probe.token.env: the environment variable 'NOBODY' is not set",
-                 "t.toml:6:7: probe.api: expected one of 'xml', found 'v4'",
                  "t.toml:7:12: probe.endpoint: expected http[s]://host[:port], found 'cos.example.com'",
                  "t.toml:8:11: probe.address: expected an IPv4 or IPv6 address, found 'cos.example.com'",
                  "t.toml:9:15: probe.object_size: expected 1B to 1GiB, found 0B",
@@ -115,6 +115,7 @@ TEST(CosRoundtripConfig, WrongTypes) {
         "bucket = 5\nregion = 5\nsecret_id = 5\nsecret_key = 5\ntoken = 5\napi = 5\nendpoint = 5\naddress = "
         "5\nca_file = 5\nobject_size = 5\nprefix = 5\nsignature_lifetime = 5\n",
         {
+            "t.toml:6:7: probe.api: expected a string, found an integer",
             "t.toml:1:10: probe.bucket: expected a string, found an integer",
             "t.toml:2:10: probe.region: expected a string, found an integer",
             "t.toml:3:13: probe.secret_id: expected a string, found an integer",
@@ -122,7 +123,6 @@ TEST(CosRoundtripConfig, WrongTypes) {
             "{ credential = \"…\" }, found an integer",
             "t.toml:5:9: probe.token: expected a secret: { file = \"…\" }, { env = \"…\" } or "
             "{ credential = \"…\" }, found an integer",
-            "t.toml:6:7: probe.api: expected a string, found an integer",
             "t.toml:7:12: probe.endpoint: expected a string, found an integer",
             "t.toml:8:11: probe.address: expected a string, found an integer",
             "t.toml:9:11: probe.ca_file: expected a string, found an integer",
@@ -244,6 +244,95 @@ TEST(CosRoundtripConfig, SameBucketInAnotherRegion) {
         EXPECT_EQ(in_region({.host = host}, "ap-shanghai", "ap-guangzhou"), std::nullopt) << host;
 }
 
+TEST(CosRoundtripConfig, BackendSignsInPlaceOfAPair) {
+    const Config config = read_all("signature = { backend = 'mini-live' }\n");
+    EXPECT_EQ(config.backend, "mini-live");
+    EXPECT_EQ(config.bucket, "");
+    EXPECT_FALSE(config.own);
+    EXPECT_TRUE(config.endpoint.tls);
+    EXPECT_EQ(config.endpoint.host, "") << "only the backend knows";
+    const Config more = read_all(R"(signature = { backend = 'mini-live' }
+own = { secret_id = 'AKIDown', secret_key = { env = 'COS' }, token = { env = 'TOKEN' } }
+bucket = 'cover-1250000000'
+region = 'ap-shanghai'
+)");
+    ASSERT_TRUE(more.own);
+    EXPECT_EQ(more.own->secret_id, "AKIDown");
+    EXPECT_EQ(more.own->secret_key.reveal(), "the-secret-key");
+    EXPECT_EQ(more.own->token.reveal(), "the-token");
+    EXPECT_EQ(more.endpoint.host, "cover-1250000000.cos.ap-shanghai.myqcloud.com");
+    EXPECT_EQ(endpoint_of(more, "other-1250000001", "sg")->host, "other-1250000001.cos.sg.myqcloud.com");
+}
+
+TEST(CosRoundtripConfig, BackendAndPairExcludeEachOther) {
+    read_all("signature = {}\n", {"t.toml:1:13: probe.signature.backend: missing"});
+    read_all("signature = 'mini-live'\n", {"t.toml:1:13: probe.signature: expected a table, found a string"});
+    read_all(
+        needed() + "signature = { backend = 'mini-live' }\n",
+        {
+            "t.toml:3:13: probe.secret_id: not beside 'signature', which says who signs; a key pair of the "
+            "monitor's own goes into 'own'",
+            "t.toml:4:14: probe.secret_key: not beside 'signature', which says who signs; a key pair of the "
+            "monitor's own goes into 'own'",
+        });
+    read_all(
+        needed() + "own = { secret_id = 'i', secret_key = { env = 'COS' } }\n",
+        {"t.toml:5:7: probe.own: is for a probe with a 'signature'; this one's key pair is its own already"});
+    read_all("signature = { backend = 'mini-live', back = 1 }\nown = { secret_id = 'i', key = 1 }\n",
+             {
+                 "t.toml:1:38: probe.signature.back: unknown key",
+                 "t.toml:2:7: probe.own.secret_key: missing",
+                 "t.toml:2:26: probe.own.key: unknown key",
+             });
+}
+
+TEST(CosRoundtripConfig, EndpointMayNameBucketAndRegion) {
+    const std::string url = "endpoint = 'http://{bucket}.cos.{region}.tencentcos.cn:9000'\n";
+    EXPECT_EQ(
+        read_all(needed() + url).endpoint,
+        (Endpoint{.tls = false, .host = "cover-1250000000.cos.ap-shanghai.tencentcos.cn", .port = 9000}));
+    const Config by_backend = read_all("signature = { backend = 'b' }\n" + url);
+    EXPECT_FALSE(by_backend.endpoint.tls);
+    EXPECT_EQ(endpoint_of(by_backend, "a-12345", "sg")->host_header(), "a-12345.cos.sg.tencentcos.cn:9000");
+    EXPECT_EQ(read_all("signature = { backend = 'b' }\nendpoint = 'http://192.0.2.1:9000'\n").endpoint.host,
+              "192.0.2.1");
+}
+
+TEST(CosRoundtripConfig, JsonApi) {
+    const std::string v4 =
+        "api = 'v4'\napp_id = '1250000000'\nbucket = 'cover'\nregion = 'sh'\nsecret_id = 'i'\n"
+        "secret_key = { env = 'COS' }\n";
+    const Config config = read_all(v4);
+    EXPECT_EQ(config.endpoint, (Endpoint{.host = "sh.file.myqcloud.com",
+                                         .v4 = V4Bucket{.app_id = "1250000000", .name = "cover"}}));
+    EXPECT_EQ(item_of(config.endpoint, "k"), "https://sh.file.myqcloud.com/files/v2/1250000000/cover k");
+    EXPECT_EQ(in_region(config.endpoint, "sh", "gz")->host, "gz.file.myqcloud.com");
+    EXPECT_EQ(in_region(config.endpoint, "tj", "gz"), std::nullopt);
+    read_all(v4 + "object_size = '20MiB'\n");
+    read_all(v4 + "object_size = '21MiB'\n",
+             {"t.toml:7:15: probe.object_size: expected 1B to 20MiB, found 21MiB"});
+    read_all(
+        "api = 'v4'\nbucket = 'cover-1250000000'\napp_id = '1250000000'\nregion = 'S H'\n",
+        {
+            "t.toml:2:10: probe.bucket: expected the bucket's name without its APPID, such as cover, found "
+            "'cover-1250000000'",
+            "t.toml:4:10: probe.region: expected a region such as sh, found 'S H'",
+            "t.toml:1:1: probe.secret_id: missing",
+            "t.toml:1:1: probe.secret_key: missing",
+        });
+    read_all(v4 + "signature = { backend = 'b' }\ntoken = { env = 'TOKEN' }\n",
+             {
+                 "t.toml:7:13: probe.signature: is of the XML API: not with api = 'v4'",
+                 "t.toml:8:9: probe.token: is of the XML API: not with api = 'v4'",
+             });
+    read_all(
+        "api = 'v4'\napp_id = 'me'\nbucket = 'cover'\nregion = 'sh'\nsecret_id = 'i'\n"
+        "secret_key = { env = 'COS' }\n",
+        {"t.toml:2:10: probe.app_id: expected the account's APPID, such as 1250000000, found 'me'"});
+    read_all(needed() + "app_id = '1250000000'\n",
+             {"t.toml:5:10: probe.app_id: is for api = 'v4': else it is a part of 'bucket'"});
+}
+
 TEST(CosRoundtripConfig, TargetIsTheEndpointAndShowsNoSecret) {
     const auto target = [](const std::string& more) {
         TomlText text(needed() + more, world);
@@ -261,6 +350,26 @@ TEST(CosRoundtripConfig, SecretsAreKnownToTheReader) {
     ASSERT_EQ(text.secrets().size(), 2U);
     EXPECT_EQ(text.secrets()[0].reveal(), "the-secret-key");
     EXPECT_EQ(text.secrets()[1].reveal(), "the-token");
+}
+
+TEST(CosRoundtripConfig, KeysOfItsOwnAreKnownAgain) {
+    Env env;
+    env.location = "Here-1";
+    env.probe = "cover";
+    const std::string folder = folder_of(read_all(needed()), env);
+    EXPECT_EQ(folder, "livecanary/Here-1/cover/");
+    EXPECT_EQ(made_at(folder + "1795000000-0123456789abcdef.bin", folder),
+              WallTime(std::chrono::seconds(1795000000)));
+    for (const char* name :
+         {"", ".bin", "1795000000", "1795000000.bin", "-0123456789abcdef.bin",
+          "1795000000-0123456789abcde.bin", "1795000000-0123456789abcdef0.bin",
+          "1795000000-0123456789ABCDEF.bin", "1795000000-0123456789abcdef",
+          "1795000000-0123456789abcdef.bin2", "x1795000000-0123456789abcdef.bin",
+          "-1795000000-0123456789abcdef.bin", "-0-0123456789abcdef.bin", "+1-0123456789abcdef.bin",
+          "1795000000_0123456789abcdef.bin", "99999999999-0123456789abcdef.bin",
+          "999999999999-0123456789abcdef.bin", "sub/1795000000-0123456789abcdef.bin"})
+        EXPECT_EQ(made_at(folder + name, folder), std::nullopt) << name;
+    EXPECT_EQ(made_at("livecanary/Here-1/covers/1795000000-0123456789abcdef.bin", folder), std::nullopt);
 }
 
 TEST(CosRoundtripConfig, ItemOfTheLedgerSaysWhereTheObjectLies) {

@@ -202,8 +202,12 @@ const Rule rules[] = {
     {"etag_differs", failed(head, CosError::etag_differs), "cos_body_corrupted"},
     {"crc_differs", failed(put, CosError::crc_differs), "cos_body_corrupted"},
 
+    // The object.
+    {"object_not_there", said_no(404, "", {}, "", head), "cos_object_missing"},
+    {"object_gone_before_the_get", said_no(404, "NoSuchKey", {}, "", get), "cos_object_missing"},
+    {"bucket_gone_before_the_get", said_no(404, "NoSuchBucket", {}, "", get), "cos_bucket_not_found"},
+
     // What the catalogue has no word for.
-    {"object_not_there", said_no(404, "", {}, "", head), ""},
     {"still_there", failed(remove, CosError::still_there), ""},
     {"closed_in_the_put", failed(put, eof), ""},
     {"silent_in_the_get", failed(get, timed_out), ""},

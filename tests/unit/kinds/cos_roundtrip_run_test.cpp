@@ -729,6 +729,71 @@ TEST(CosRoundtripRemove, WhatStandsInTheLedger) {
     EXPECT_EQ(stage.server.heard().size(), asked);
 }
 
+/// A list of the bucket that names these keys.
+HttpReply list_of(const std::vector<std::string>& keys) {
+    std::string xml = "<ListBucketResult><Name>cover-1250000000</Name><IsTruncated>false</IsTruncated>";
+    for (const auto& key : keys) xml += "<Contents><Key>" + key + "</Key><Size>5</Size></Contents>";
+    return http_says::page(xml + "</ListBucketResult>", "application/xml");
+}
+
+asio::awaitable<bool> look(const Probe& probe, ProbeRun& run, std::vector<std::string>& items,
+                           error_code& code) {
+    const auto found = co_await probe.strays(run);
+    code = found ? error_code() : found.error();
+    if (found)
+        for (const auto& litter : *found) items.push_back(litter.item);
+    co_return true;
+}
+
+TEST(CosRoundtripStrays, OwnKeysOlderThanADayAndNoOthers) {
+    CosStage stage;
+    const std::string folder = "livecanary/Here-1/cover/", id = "-0123456789abcdef.bin";
+    const auto stamp = [&](std::chrono::seconds ago) {
+        return folder + std::to_string((CosStage::date_unix - ago).count()) + id;
+    };
+    const HttpReply list = list_of({stamp(24h), stamp(24h - 1s), stamp(240h), stamp(-1h), folder + "mine.bin",
+                                    "livecanary/Here-1/covers/1" + id, "1" + id});
+    stage.changed = [list](const HttpHeard& heard, HttpReply& reply) {
+        if (heard.path() == "/") reply = list;
+    };
+    const Probe probe = stage.make();
+    ProbeRun run(stage.env, 10s);
+    std::vector<std::string> items;
+    error_code code;
+    await(stage.io, look(probe, run, items, code));
+    EXPECT_EQ(code, error_code());
+    const std::string here =
+        "http://" + std::string(CosStage::host) + ":" + std::to_string(stage.server.port()) + " ";
+    EXPECT_EQ(items, (std::vector<std::string>{here + stamp(24h), here + stamp(240h)}));
+    const auto& heard = stage.server.last();
+    EXPECT_EQ(heard.target, "/?prefix=livecanary%2FHere-1%2Fcover%2F&max-keys=200");
+    const auto authorization = protocol::parse_cos_authorization(heard.headers.at("authorization"));
+    const auto request =
+        protocol::cos_request("GET", "http://ignored" + heard.target, {{"host", heard.headers.at("host")}});
+    ASSERT_TRUE(authorization && request);
+    const auto check = protocol::check_cos(*authorization, *request, {.secret_key = "the-secret-key"},
+                                           std::chrono::sys_seconds(CosStage::date_unix));
+    EXPECT_TRUE(check.match.exact());
+    EXPECT_EQ(authorization->parameter_list, (std::vector<std::string>{"max-keys", "prefix"}));
+}
+
+TEST(CosRoundtripStrays, WhatIsNoListIsAnError) {
+    for (const auto& [reply, words] :
+         {std::pair(html(200), "the answer is XML, but not a list of objects"),
+          std::pair(cos_refuses(403, "AccessDenied"), "COS does not allow it"),
+          std::pair(http_says::page("", "application/xml"), "the list of objects is not XML")}) {
+        CosStage stage;
+        stage.changed = [answer = reply](const HttpHeard&, HttpReply& right) { right = answer; };
+        const Probe probe = stage.make();
+        ProbeRun run(stage.env, 10s);
+        std::vector<std::string> items;
+        error_code code;
+        await(stage.io, look(probe, run, items, code));
+        EXPECT_EQ(code.message(), words);
+        EXPECT_TRUE(items.empty());
+    }
+}
+
 // --- controls
 
 TEST(CosRoundtripControls, MakeNothing) {

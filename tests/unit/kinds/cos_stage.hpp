@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 
 #include "probes/cos_roundtrip/kind.hpp"
 #include "probes/net/resolver.hpp"
+#include "probes/protocol/cos_sign.hpp"
 #include "probes/protocol/crc64.hpp"
 #include "tests/support/http_server.hpp"
 #include "tests/support/memory_ledger.hpp"
@@ -56,6 +58,34 @@ inline HttpReply cos_refuses(int status, const std::string& code, const std::str
     return reply;
 }
 
+/// The other probes of the daemon: a backend that hands out signKeys, and whoever asks for objects.
+class CosPeers final : public Peers {
+public:
+    boost::asio::awaitable<result<PeerAnswer>> ask(std::string probe, Question question) override {
+        asked.emplace_back(probe + " " + std::string(question.what));
+        co_return say ? say() : result<PeerAnswer>(PeerError::no_such_probe);
+    }
+    bool is_asked(std::string_view probe) const override { return wanted.contains(probe); }
+    void tell(Notice) override {}
+    std::vector<Notice> told(std::string_view, std::uint64_t) const override { return {}; }
+
+    std::function<result<PeerAnswer>()> say{};
+    std::vector<std::string> asked{};             ///< "probe question"
+    std::set<std::string, std::less<>> wanted{};  ///< probes that some other one asks
+};
+
+/// What a backend says whose clock stands at `now`.
+inline PeerAnswer cos_handed_out(std::chrono::seconds now, std::chrono::seconds width = 30s,
+                                 const std::string& secret_key = "the-secret-key") {
+    const protocol::KeyTime key_time{std::chrono::sys_seconds(now), std::chrono::sys_seconds(now + width)};
+    PeerAnswer answer;
+    answer.facts = {{"secret_id", "AKIDtest"}, {"key_time", key_time.to_string()},
+                    {"bucket", "cover"},       {"region", "ap-shanghai"},
+                    {"appid", "1250000000"},   {"date", std::to_string(now.count())}};
+    answer.secrets.emplace("sign_key", config::Secret(protocol::cos_sign_key(secret_key, key_time)));
+    return answer;
+}
+
 /// A failed run as the daemon judges it.
 struct CosJudged {
     RunResult run{};
@@ -74,6 +104,7 @@ struct CosStage {
     NameServer names{io};
     net::Resolver dns{io.get_executor(), {names.address()}};
     MemoryLedger ledger{};
+    CosPeers peers{};
     Env env{};
     std::map<std::size_t, HttpReply> instead{};
     /// Changes every right answer.
@@ -85,6 +116,7 @@ struct CosStage {
     CosStage() {
         env.dns = &dns;
         env.ledger = &ledger;
+        env.peers = &peers;
         env.probe = "cover";
         env.location = "Here-1";
         env.wall = [] { return WallTime(date_unix); };
@@ -96,8 +128,15 @@ struct CosStage {
                "'http://" +
                host + ":" + std::to_string(server.port()) + "'\naddress = '127.0.0.1'\n" + more;
     }
+    /// A backend signs.
+    std::string backend_keys(const std::string& more = {}) const {
+        return "signature = { backend = 'mini-live' }\nendpoint = "
+               "'http://{bucket}.cos.{region}.myqcloud.com:" +
+               std::to_string(server.port()) + "'\naddress = '127.0.0.1'\n" + more;
+    }
     static Probe made_of(const std::string& keys) {
-        const FakeWorld world{.variables = {{"COS", "the-secret-key"}, {"TOKEN", "the-token"}}};
+        const FakeWorld world{
+            .variables = {{"COS", "the-secret-key"}, {"TOKEN", "the-token"}, {"OWN", "our-own-key"}}};
         TomlText text(keys, world);
         Probe probe = cos_roundtrip::kind.make(text.reader());
         text.reader().unread();
