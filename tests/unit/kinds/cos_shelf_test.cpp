@@ -186,11 +186,8 @@ TEST(CosShelf, NextRunWaitsUntilTheFetchIsOver) {
     Task<RunResult> task(shelves.stage.io, shelves.probe.run(under_way));
     run_until(shelves.stage.io, [&] { return shelves.stage.server.heard().size() == 6; });
     // All that is left to do is to delete, which waits.
-    bool entered = false;
-    run_until(shelves.stage.io, [&] {
-        entered = !under_way.so_far().got("kept").empty();
-        return entered;
-    });
+    run_until(shelves.stage.io, [&] { return task.ended() || !under_way.so_far().got("kept").empty(); });
+    ASSERT_FALSE(task.ended()) << "it did not wait";
     one->hold.reset();
     EXPECT_EQ(shelves.ask()->facts.at("path"), shelves.stage.server.last().target)
         << "the new one is to be had";
@@ -220,7 +217,8 @@ TEST(CosShelf, CutRunLeavesBothToTheProbesEnd) {
     auto held = shelves.ask();
     ProbeRun under_way(shelves.stage.env, 30s);
     Task<RunResult> task(shelves.stage.io, shelves.probe.run(under_way));
-    run_until(shelves.stage.io, [&] { return !under_way.so_far().got("kept").empty(); });
+    run_until(shelves.stage.io, [&] { return task.ended() || !under_way.so_far().got("kept").empty(); });
+    ASSERT_FALSE(task.ended()) << "it did not wait";
     task.cut();
     task.wait();
     EXPECT_TRUE(under_way.was_cut());
