@@ -26,7 +26,8 @@ TEST(Kinds, PhasesAreOfTheOneVocabulary) {
     const std::set<std::string_view> known{
         "dns",      "tcp",      "tls",     "handshake",  "connect", "create_stream", "publish", "media",
         "teardown", "playback", "request", "first_byte", "body",    "put",           "head",    "get",
-        "verify",   "delete",   "auth",    "query",      "push",    "callback",      "row",     "list"};
+        "verify",   "delete",   "auth",    "query",      "push",    "callback",      "row",     "list",
+        "read"};
     for (const Kind* kind : all_kinds()) {
         EXPECT_FALSE(kind->phases.empty()) << kind->name;
         std::set<std::string_view> distinct;
@@ -40,8 +41,8 @@ TEST(Kinds, PhasesAreOfTheOneVocabulary) {
 // Prometheus' own rules for names (prometheus.io/docs/practices/naming, read 2026-11-21): the unit comes
 // last, or what is counted.
 TEST(Kinds, ValuesHaveWellFormedMetrics) {
-    constexpr std::array<std::string_view, 7> units{"_seconds", "_bytes",     "_ratio", "_total",
-                                                    "_rows",    "_addresses", "_ok"};
+    constexpr std::array<std::string_view, 8> units{"_seconds", "_bytes",     "_ratio", "_total",
+                                                    "_rows",    "_addresses", "_ok",    "_files"};
     std::map<std::string_view, std::string_view> help;
     for (const Kind* kind : all_kinds()) {
         std::set<std::string_view> metrics;
