@@ -322,7 +322,7 @@ private:
             // All that it holds is counted there.
             file.original = other;
             file.place.copy = true;
-        } else if (const auto cut = content_of_truncated(file)) {
+        } else if (const Place* const cut = content_of_truncated(file)) {
             go_to(file, *cut);
         } else if (const auto gone = content_of_gone(file)) {
             go_to(file, *gone);
@@ -333,17 +333,13 @@ private:
 
     /// How far content was read that was in another file until that was truncated; if further than in this
     /// one.
-    std::optional<Place> content_of_truncated(const Followed& file) {
-        auto best = truncated_.end();
-        for (auto place = truncated_.begin(); place != truncated_.end(); ++place) {
-            const bool further =
-                place->offset > (best == truncated_.end() ? file.place.offset : best->offset);
-            if (further && holds(file, *place)) best = place;
+    const Place* content_of_truncated(const Followed& file) const {
+        const Place* best = nullptr;
+        for (const Place& place : truncated_) {
+            const bool further = place.offset > (best != nullptr ? best->offset : file.place.offset);
+            if (further && holds(file, place)) best = &place;
         }
-        if (best == truncated_.end()) return std::nullopt;
-        const Place place = *best;
-        truncated_.erase(best);
-        return place;
+        return best;
     }
 
     /// How far content was read that was in another file, which is gone. Several may have held it.
