@@ -231,8 +231,9 @@ private:
     MYSQL* mysql_ = nullptr;
     std::function<int(int)> resume_{};  // of the call that is suspended
     int wanted_ = 0;                    // what that waits for
-    // What a suspended call refers to.
+    // What a suspended call refers to, also after the coroutine that began it is gone.
     MysqlTarget target_{};
+    std::string host_{};
     std::string sql_{};
     MYSQL* made_ = nullptr;
     int failed_ = 0;
@@ -383,10 +384,10 @@ asio::awaitable<MysqlFailure> Mysql::Impl::connect(Self self, MysqlTarget target
         co_return co_await log_in(self, self->resume_ ? MYSQL_WAIT_READ : 0, deadline);
     }
     // An address, so that no name is looked up: that would block.
-    const std::string host = self->target_.endpoint.address().to_string();
+    self->host_ = self->target_.endpoint.address().to_string();
     const bool local = !self->target_.socket.empty();
-    const int waiting =
-        self->start_connect(local ? nullptr : host.c_str(), local ? self->target_.socket.c_str() : nullptr);
+    const int waiting = self->start_connect(local ? nullptr : self->host_.c_str(),
+                                            local ? self->target_.socket.c_str() : nullptr);
     co_return co_await log_in(self, waiting, deadline);
 }
 

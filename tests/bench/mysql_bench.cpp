@@ -79,7 +79,8 @@ double cost(practice::MariaDb& db, const std::string& table, long rows) {
 bool same_cost_whatever_the_size(long most) {
     practice::MariaDb db({"--innodb-buffer-pool-size=256M", "--innodb-log-file-size=256M"});
     db.execute(
-        "CREATE DATABASE live_demo; CREATE USER monitor@'%' IDENTIFIED BY 'the-password'; GRANT SELECT ON "
+        "CREATE DATABASE live_demo; USE live_demo; CREATE USER monitor@'%' IDENTIFIED BY 'the-password'; "
+        "GRANT SELECT ON "
         "live_demo.* TO monitor@'%'");
     constexpr long least = 10'000;
     fill(db, "small", least);
@@ -114,7 +115,8 @@ private:
 bool half_keeps_its_schedule(std::chrono::seconds length) {
     practice::MariaDb db({"--max-connections=600"});
     db.execute(
-        "CREATE DATABASE live_demo; CREATE USER monitor@'%' IDENTIFIED BY 'the-password'; GRANT SELECT ON "
+        "CREATE DATABASE live_demo; USE live_demo; CREATE USER monitor@'%' IDENTIFIED BY 'the-password'; "
+        "GRANT SELECT ON "
         "live_demo.* TO monitor@'%'");
     fill(db, "t", 10'000);
     const Silent silent;
