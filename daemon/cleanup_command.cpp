@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <exception>
+#include <memory>
 #include <random>
 #include <set>
 #include <system_error>
@@ -19,6 +20,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "config/units.hpp"
+#include "daemon/exchange.hpp"
 #include "daemon/store.hpp"
 #include "daemon/sweep.hpp"
 #include "probes/net/connection.hpp"
@@ -44,7 +46,9 @@ public:
           err_(err),
           command_(command),
           settings_(settings),
-          dns_(io_.get_executor(), settings.dns_servers) {}
+          dns_(std::make_shared<net::Resolver>(io_.get_executor(), settings.dns_servers)) {
+        exchange_.asked(asked_by(settings.probes));
+    }
 
     int run();
 
@@ -54,6 +58,7 @@ private:
     asio::awaitable<void> remove(const ProbeSettings& probe, const Litter& litter);
     asio::awaitable<void> clean_strays(const std::vector<HeldLitter>& all);
     Env env_of(const ProbeSettings& probe);
+    Exchange::Answerer answerer(const std::string& name);
     void report(const ProbeSettings& probe, const Litter& litter, const error_code& code);
     void list(const std::vector<HeldLitter>& all);
 
@@ -62,7 +67,8 @@ private:
     const CleanupCommand& command_;
     const Settings& settings_;
     asio::io_context io_{1};
-    net::Resolver dns_;
+    std::shared_ptr<net::Resolver> dns_;
+    Exchange exchange_{[this](const std::string& name) { return answerer(name); }};
     std::optional<StateStore> store_{};              // if there is a file
     std::set<std::string, std::less<>> hopeless_{};  // probes whose target is not to be reached
     std::size_t removed_ = 0;
@@ -183,9 +189,19 @@ asio::awaitable<void> Cleaner::remove(const ProbeSettings& probe, const Litter& 
     if (code) report(probe, litter, *code);  // else another process was quicker
 }
 
+/// What one probe has left may take another to remove, such as the backend that hands out signatures.
+Exchange::Answerer Cleaner::answerer(const std::string& name) {
+    const auto at = std::ranges::find(settings_.probes, name, &ProbeSettings::name);
+    if (at == settings_.probes.end()) return {};
+    // The settings outlive the cleaner.
+    const std::shared_ptr<const ProbeSettings> kept(std::shared_ptr<void>(), &*at);
+    return {.settings = kept, .env = [this, kept] { return env_of(*kept); }, .dns = dns_};
+}
+
 Env Cleaner::env_of(const ProbeSettings& probe) {
     Env env;
-    env.dns = &dns_;
+    env.dns = dns_.get();
+    env.peers = &exchange_;
     env.ledger = store_ ? &*store_ : nullptr;
     env.probe = probe.name;
     env.location = settings_.location;

@@ -87,7 +87,9 @@ void confirm_by_keywords(Diagnosis& found, const std::vector<Notice>& keywords, 
         // The newest says it best.
         for (auto notice = keywords.rbegin(); notice != keywords.rend(); ++notice) {
             const auto named = notice->facts.find("cause");
-            if (named == notice->facts.end() || named->second != to_string(cause) || now - notice->at > holds)
+            // With `among` the words are of several causes, and confirm none.
+            if (named == notice->facts.end() || named->second != to_string(cause) ||
+                now - notice->at > holds || notice->facts.contains("among"))
                 continue;
             const auto line = notice->facts.find("line");
             words += (words.empty() ? "" : "; ") + std::string("the log read by ") + notice->from +

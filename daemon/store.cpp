@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
+#include "probes/core/blocking.hpp"
 #include "probes/core/error_table.hpp"
 
 namespace livecanary::daemon {
@@ -16,11 +15,6 @@ namespace asio = boost::asio;
 namespace {
 
 LitterKey key_of(const Litter& litter) { return {litter.probe, litter.store, litter.item}; }
-
-template <class T>
-asio::awaitable<T> perform(std::function<T()> work) {
-    co_return work();
-}
 
 }  // namespace
 
@@ -42,11 +36,10 @@ StateStore::StateStore(StateOptions options) : wall_(options.wall) {
 
 StateStore::~StateStore() { worker_.join(); }
 
-/// Does `work` on our thread. It is whole even if the caller is cut meanwhile: a cancellation queues up
-/// behind it.
+/// Does `work` on our thread. It is whole even if the caller is cut meanwhile.
 template <class T>
 asio::awaitable<T> StateStore::on_worker(std::function<T()> work) {
-    co_return co_await asio::co_spawn(worker_, perform(std::move(work)), asio::use_awaitable);
+    return blocking<T>(worker_.get_executor(), std::move(work));
 }
 
 asio::awaitable<error_code> StateStore::record(Litter litter) {

@@ -144,6 +144,7 @@ Env Sweeper::env_of(const std::string& probe, net::Resolver* dns) {
     env.random.seed(shared_.seed());
     env.dns = dns;
     env.ledger = shared_.state;
+    env.peers = shared_.exchange;
     env.probe = probe;
     env.location = shared_.location;
     return env;

@@ -5,6 +5,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -21,8 +22,11 @@ boost::asio::awaitable<T> perform_blocking(std::function<T()> work) {
 template <class T>
 boost::asio::awaitable<T> blocking(boost::asio::any_io_executor where, std::function<T()> work) {
     if (!where) co_return work();
-    co_return co_await boost::asio::co_spawn(where, perform_blocking(std::move(work)),
-                                             boost::asio::use_awaitable);
+    // Without a slot: what a cancellation hands to another executor (Boost 1.81, co_spawn's handler) may come
+    // there after the work, and what it points to, is gone.
+    auto uncut =
+        boost::asio::bind_cancellation_slot(boost::asio::cancellation_slot(), boost::asio::use_awaitable);
+    co_return co_await boost::asio::co_spawn(where, perform_blocking(std::move(work)), std::move(uncut));
 }
 
 }  // namespace livecanary

@@ -21,8 +21,9 @@ std::vector<std::string> grants(const Config& config) {
     lines.push_back("CREATE USER " + account + " IDENTIFIED BY 'its password'" +
                     (config.tls ? " REQUIRE SSL;" : ";"));
     for (const Table& table : config.tables)
-        lines.push_back("GRANT SELECT" + std::string(table.insert_check.empty() ? "" : ", INSERT") + " ON " +
-                        name(config.database) + "." + name(table.name) + " TO " + account + ";");
+        lines.push_back("GRANT SELECT" + std::string(table.insert_check.empty() ? "" : ", INSERT") +
+                        (table.remove.empty() ? "" : ", " + table.remove.substr(0, table.remove.find(' '))) +
+                        " ON " + name(config.database) + "." + name(table.name) + " TO " + account + ";");
     // Without any right on it, an account may not choose a schema (error 1044).
     if (config.tables.empty())
         lines.push_back("GRANT SELECT ON " + name(config.database) + ".* TO " + account + ";");

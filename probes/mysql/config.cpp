@@ -99,6 +99,13 @@ void read_expect(config::Reader& in, Table& table) {
     expect->unread();
 }
 
+/// One statement that takes a row away and names which: not every row there is.
+bool is_removal(const std::string& sql) {
+    const bool removes = sql.starts_with("DELETE ") || sql.starts_with("UPDATE ");
+    return removes && sql.find(';') == sql.npos && sql.find(" WHERE ") != sql.npos &&
+           sql.find('{', sql.find(" WHERE ")) != sql.npos;
+}
+
 Table table_of(config::Reader& in) {
     Table table;
     in.required("name", table.name);
@@ -112,6 +119,12 @@ Table table_of(config::Reader& in) {
         if (table.insert_check.empty()) in.mistake("insert_check", "expected columns with their values");
         values->unread();
     }
+    in.optional("remove", table.remove);
+    if (!table.remove.empty() && !is_removal(table.remove))
+        in.mistake(
+            "remove",
+            "expected one DELETE or UPDATE with the row's values in braces, such as \"DELETE FROM tb_vod "
+            "WHERE userid = {userid} AND file_id = {file_id}\"");
     in.unread();
     return table;
 }

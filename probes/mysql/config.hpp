@@ -48,6 +48,9 @@ struct Table {
     /// Other columns than these must have a default or be nullable: the writer does not know of them.
     bool all_columns = false;
     std::map<std::string, std::string> insert_check{};  ///< column to value; empty: none
+    /// How a journey's row goes again: a DELETE or UPDATE with names in braces, such as {file_id}; empty:
+    /// not.
+    std::string remove{};
 };
 
 struct Replication {

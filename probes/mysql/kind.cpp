@@ -29,6 +29,10 @@ asio::awaitable<std::vector<Control>> controls(std::shared_ptr<const Config> con
 asio::awaitable<result<PeerAnswer>> answer(std::shared_ptr<const Config> config, ProbeRun& run,
                                            Question question) {
     co_await asio::this_coro::throw_if_cancelled(false);
+    if (question.what == questions::remove_row) {
+        auto removed = co_await remove_row(*config, run, question);
+        co_return removed;
+    }
     if (question.what != questions::row) co_return PeerError::not_understood;
     co_return co_await find_row(*config, run, question);
 }

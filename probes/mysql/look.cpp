@@ -245,4 +245,59 @@ asio::awaitable<result<PeerAnswer>> find_row(const Config& config, ProbeRun& run
     co_return answer;
 }
 
+namespace {
+
+/// The statement with each {name} as the literal that was given for it. PeerError::not_understood if one was
+/// not.
+result<std::string> filled_in(const Session& session, const std::string& statement, const Facts& with) {
+    std::string sql;
+    for (std::size_t at = 0; at < statement.size();) {
+        const auto open = statement.find('{', at);
+        const auto close = statement.find('}', open);
+        if (open == statement.npos || close == statement.npos) {
+            sql += statement.substr(at);
+            break;
+        }
+        const auto value = with.find(statement.substr(open + 1, close - open - 1));
+        if (value == with.end()) return PeerError::not_understood;
+        sql += statement.substr(at, open - at) + session.literal(value->second);
+        at = close + 1;
+    }
+    return sql;
+}
+
+asio::awaitable<error_code> carry_out(Session& session, const Table& table, const Question& question,
+                                      PeerAnswer& answer) {
+    const auto sql = filled_in(session, table.remove, question.with);
+    if (!sql) co_return sql.error();
+    auto reply = co_await session.ask("START TRANSACTION READ WRITE");
+    if (reply.failure) co_return reply.failure.code;
+    reply = co_await session.ask(*sql);
+    if (reply.failure) co_return reply.failure.code;
+    reply = co_await session.ask("SELECT ROW_COUNT() AS removed");
+    if (reply.failure) co_return reply.failure.code;
+    answer.facts["removed"] = reply.rows.at(0, "removed").value_or("0");
+    reply = co_await session.ask("COMMIT");
+    co_return reply.failure.code;
+}
+
+}  // namespace
+
+asio::awaitable<result<PeerAnswer>> remove_row(const Config& config, ProbeRun& run,
+                                               const Question& question) {
+    const auto named = question.with.find("table");
+    const Table* const table = named != question.with.end() ? config.table(named->second) : nullptr;
+    if (table == nullptr || table->remove.empty()) co_return PeerError::not_understood;
+    Session session(config, run, co_await asio::this_coro::executor);
+    const LoginAs as;
+    auto failure = co_await session.open(as, false);
+    error_code code = failure.code;
+    PeerAnswer answer;
+    if (!code) code = co_await carry_out(session, *table, question, answer);
+    co_await asio::this_coro::reset_cancellation_state();
+    co_await session.close();
+    if (code) co_return code;
+    co_return answer;
+}
+
 }  // namespace livecanary::mysql

@@ -49,4 +49,7 @@ asio::awaitable<void> look(const Config& config, Kept& kept, ProbeRun& run);
 /// Answers questions::row on a connection of its own.
 asio::awaitable<result<PeerAnswer>> find_row(const Config& config, ProbeRun& run, const Question& question);
 
+/// Answers questions::remove_row, by the statement that the table has for it: one transaction.
+asio::awaitable<result<PeerAnswer>> remove_row(const Config& config, ProbeRun& run, const Question& question);
+
 }  // namespace livecanary::mysql
