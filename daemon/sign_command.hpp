@@ -69,9 +69,20 @@ struct SignCdn {
     bool verify = false;
 };
 
+/// UserSig of the instant messaging (TLSSigAPIv2).
+struct SignUserSig {
+    std::string identifier{};   ///< with verify, empty: not compared
+    std::int64_t sdkappid = 0;  ///< with verify, 0: not compared
+    config::Secret key{};
+    std::chrono::seconds lifetime{std::chrono::hours(24 * 180)};
+    bool verify = false;
+    config::Secret user_sig{};  ///< only for verify: whoever has one can log in
+};
+
 /// 0 signed or sound; 1 it does not verify; 2 what was given makes no sense.
 int sign_cos(std::ostream& out, std::ostream& err, const SignCos& command, WallTime now);
 int sign_cos_v4(std::ostream& out, std::ostream& err, const SignCosV4& command, WallTime now);
 int sign_cdn(std::ostream& out, std::ostream& err, const SignCdn& command, WallTime now);
+int sign_user_sig(std::ostream& out, std::ostream& err, const SignUserSig& command, WallTime now);
 
 }  // namespace livecanary::daemon
