@@ -52,6 +52,11 @@ inline constexpr std::string_view object = "object";
 /// `bucket`, `region`, `appid` (as the backend says them), `date` (Unix seconds of the backend's Date).
 /// Secrets: `sign_key`.
 inline constexpr std::string_view cos_sign = "cos_sign";
+/// Of backend_api: whether a replay stands in the list that viewers get. With, any of: `file_id`, `userid`,
+/// `stream_id` (whose part behind the first '_' is the user); all that is given must match, the newest that
+/// does counts. Facts: `found` ("yes", "no"); of the one found `file_id`, `userid`, `play_url`,
+/// `hls_play_url`, and `start_time` and `end_time` (Unix seconds; empty if the list has none).
+inline constexpr std::string_view vod_list = "vod_list";
 }  // namespace questions
 
 /// Something that happened at a probe and that others may want to know of.

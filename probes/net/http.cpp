@@ -168,6 +168,7 @@ public:
                                            bool is_head, bool closes, Clock::time_point deadline);
     asio::awaitable<result<std::size_t>> read_body(std::span<std::uint8_t> into, Clock::time_point deadline);
 
+    Clock::time_point sent_at() const noexcept { return sent_at_; }
     Clock::time_point last_read_at() const noexcept { return last_read_at_; }
     bool keeps_alive() const noexcept {
         // What comes after a response that nothing else was asked for belongs to no response.
@@ -192,6 +193,7 @@ private:
     std::size_t header_size_ = 0;  // bytes parsed of the headers of this exchange
     bool closes_ = false;          // whatever the response says
     error_code failed_{};          // final
+    Clock::time_point sent_at_{};
     Clock::time_point last_read_at_{};
 };
 
@@ -244,7 +246,9 @@ asio::awaitable<error_code> HttpExchange::Impl::read_head(bool is_head, Clock::t
 asio::awaitable<error_code> HttpExchange::Impl::write(std::string text, std::optional<HttpContent> content,
                                                       Clock::time_point deadline) {
     const std::span<const std::uint8_t> head(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-    if (const Moved sent = co_await connection_.write(head, deadline); sent.code) co_return sent.code;
+    const Moved sent_head = co_await connection_.write(head, deadline);
+    if (sent_head.code) co_return sent_head.code;
+    sent_at_ = sent_head.at;
     if (!content) co_return error_code();
     std::vector<std::uint8_t> piece(content_piece);
     for (std::uint64_t left = content->size; left > 0;) {
@@ -253,6 +257,7 @@ asio::awaitable<error_code> HttpExchange::Impl::write(std::string text, std::opt
         if (size == 0 || size > room) co_return HttpError::bad_request;
         const Moved sent = co_await connection_.write(std::span(piece).first(size), deadline);
         if (sent.code) co_return sent.code;
+        sent_at_ = sent.at;
         left -= size;
     }
     co_return error_code();
@@ -265,6 +270,7 @@ asio::awaitable<result<HttpHead>> HttpExchange::Impl::send(result<std::string> r
     if (parser_ && !keeps_alive()) co_return HttpError::not_ready;
     parser_.emplace(is_head);
     header_size_ = 0;
+    sent_at_ = {};
     closes_ = closes;
     std::string text = *std::move(request);
     const error_code sent = co_await write(std::move(text), std::move(content), deadline);
@@ -319,6 +325,7 @@ asio::awaitable<result<std::size_t>> HttpExchange::read_body(std::span<std::uint
                                                              Clock::time_point deadline) {
     return impl_->read_body(into, deadline);
 }
+Clock::time_point HttpExchange::sent_at() const noexcept { return impl_->sent_at(); }
 Clock::time_point HttpExchange::last_read_at() const noexcept { return impl_->last_read_at(); }
 bool HttpExchange::keeps_alive() const noexcept { return impl_->keeps_alive(); }
 

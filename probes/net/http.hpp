@@ -96,6 +96,8 @@ public:
     /// After a deadline or a cancellation reading can go on; any other error is final.
     asio::awaitable<result<std::size_t>> read_body(std::span<std::uint8_t> into, Clock::time_point deadline);
 
+    /// When the last send() had written its request; the epoch if it has not.
+    Clock::time_point sent_at() const noexcept;
     /// When the last read from the connection that brought bytes ended.
     Clock::time_point last_read_at() const noexcept;
     /// The response is complete, and the connection can carry another exchange.

@@ -17,6 +17,7 @@
 
 #include <boost/json.hpp>
 
+#include "tests/practice/backend.hpp"
 #include "tests/practice/cos_server.hpp"
 #include "tests/practice/hook_server.hpp"
 #include "tests/practice/nginx_rtmp.hpp"
@@ -44,6 +45,8 @@ Prints one line of JSON with the addresses once everything is up.
   --flv-port N        serve HTTP-FLV too, from the server at this port of 127.0.0.1, and
   --flv-push URL      push to it what is pushed here: rtmp://127.0.0.1:PORT/live
   --cos FILE          run an object store too; FILE holds the SecretKey of its one key pair
+  --backend           run the business backend too, over a MariaDB and a Redis of its own
+  --backend-port N    its port on 127.0.0.1 (default: a free one)
   --record            record what is pushed under DIR/recordings
 )";
 
@@ -73,12 +76,13 @@ std::map<std::string, std::string> parse(int argc, char** argv) {
                                                {"play-port", "0"},
                                                {"flv-port", "0"},
                                                {"flv-push", ""},
-                                               {"cos", ""}};
+                                               {"cos", ""},
+                                               {"backend-port", "0"}};
     for (int i = 1; i < argc; ++i) {
         std::string_view option = argv[i];
         if (!option.starts_with("--")) throw UsageError("not an option: " + std::string(option));
         option.remove_prefix(2);
-        if (option == "record" || option == "play") {
+        if (option == "record" || option == "play" || option == "backend") {
             options[std::string(option)] = "";
             continue;
         }
@@ -159,6 +163,9 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
             store.buckets[cos_bucket] = {.region = cos_region};
         });
     }
+    std::optional<BackendStack> backend;
+    if (options.contains("backend"))
+        backend.emplace(Backend::Options{.port = port(options.at("backend-port"))});
     boost::json::object addresses{
         {"rtmp_port", nginx.rtmp_port()},
         {"http_port", nginx.http_port()},
@@ -183,6 +190,22 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
         addresses["cos_secret_id"] = cos_secret_id;
         addresses["cos_endpoint"] = std::string("http://") + cos_bucket + ".cos." + cos_region +
                                     ".myqcloud.com:" + std::to_string(cos->port());
+    }
+    if (backend) {
+        const BackendConfig config = backend->backend.config();
+        addresses["backend"] = backend->backend.url();
+        addresses["backend_userid"] = BackendStack::userid;
+        addresses["backend_password"] = BackendStack::password;
+        addresses["callback"] = backend->backend.url() + "/callback/tape_callback.php";
+        addresses["callback_key"] = config.callback_key;
+        addresses["im_sdkappid"] = config.im_sdkappid;
+        addresses["im_key"] = config.im_key;
+        addresses["db_port"] = config.db_port;
+        addresses["db_socket"] = backend->mariadb.socket();
+        addresses["db_user"] = config.db_user;
+        addresses["db_password"] = config.db_password;
+        addresses["db_name"] = config.db_name;
+        addresses["redis_port"] = config.redis_port;
     }
     std::cout << boost::json::serialize(addresses) << std::endl;
     for (;;) {
