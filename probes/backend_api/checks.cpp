@@ -296,7 +296,6 @@ asio::awaitable<error_code> Checks::cos_sign(Answer& answer) {
 }
 
 asio::awaitable<error_code> Checks::secrets_hidden(Answer& answer) {
-    error_code found;
     for (const char* path : {"/conf/cdn.route.ini", "/createDB.sh"}) {
         Call call{.method = "GET", .path = path};
         if (const error_code failed = co_await client_.call(call, answer, run_.deadline())) co_return failed;
@@ -304,9 +303,9 @@ asio::awaitable<error_code> Checks::secrets_hidden(Answer& answer) {
         // A path that is no file goes to the API, which answers 200 too.
         if (answer.status != 200 || answer.code || !holds_configuration(answer.body)) continue;
         run_.saw(saw::exposed, path);
-        found = BackendError::exposed;
+        co_return BackendError::exposed;
     }
-    co_return found;
+    co_return error_code();
 }
 
 asio::awaitable<error_code> Checks::perform(Check check, Answer& answer) {

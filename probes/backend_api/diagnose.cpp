@@ -219,8 +219,10 @@ std::optional<Diagnosis> of_content(const RunResult& run, const std::string& sai
 Diagnosis diagnose(const RunResult& run) {
     const Pieces pieces(run);
     const auto first = pieces.first_failed();
-    if (!first) return of_way(run);
-    std::string said = pieces.said(*first) + ": " + run.code.message();
+    const bool of_another = !pieces.word("other").empty();
+    if (!first && !of_another) return of_way(run);
+    std::string said = (first ? pieces.said(*first) : std::string("a request for another probe")) + ": " +
+                       run.code.message();
     if (const auto path = run.got(saw::exposed); !path.empty() && run.code != BackendError::exposed)
         said += " (besides, " + std::string(path) + " can be fetched)";
     if (auto found = of_content(run, said)) return *std::move(found);

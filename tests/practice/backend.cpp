@@ -226,7 +226,8 @@ private:
             return first_kept_ + seen_.calls.size();
         });
         answered_.notify_all();
-        PhpAnswer reply = too_large ? nginx_page(413) : co_await reply_to(request, target, number);
+        PhpAnswer reply = nginx_page(413);
+        if (!too_large) reply = co_await reply_to(request, target, number);
         const bool keep_alive = parser.keep_alive() && !too_large;
         locked([&] {
             if (number <= first_kept_) return;

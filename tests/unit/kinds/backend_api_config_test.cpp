@@ -92,7 +92,7 @@ TEST(BackendApiConfig, EveryMistakeWithItsPlace) {
               "secrets_hidden, found 'ping'"});
     read_all(url + "im = { key = { env = 'IM' } }\nvod = { max_age = '1s' }\n",
              {"t.toml:2:6: probe.im.sdkappid: missing", "t.toml:2:6: probe.im: needs the check 'login'",
-              "t.toml:3:19: probe.vod.max_age: expected 1m to 8784h, found 1s",
+              "t.toml:3:19: probe.vod.max_age: expected 1m to 366d, found 1s",
               "t.toml:3:7: probe.vod: needs the check 'vod_list'"});
 }
 
