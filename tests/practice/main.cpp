@@ -164,8 +164,12 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
         });
     }
     std::optional<BackendStack> backend;
-    if (options.contains("backend"))
+    if (options.contains("backend")) {
         backend.emplace(Backend::Options{.port = port(options.at("backend-port"))});
+        // As the real one is shipped they can be fetched, and a demo that begins with a finding hides the
+        // rest.
+        backend->backend.behave({.config_hidden = true});
+    }
     boost::json::object addresses{
         {"rtmp_port", nginx.rtmp_port()},
         {"http_port", nginx.http_port()},

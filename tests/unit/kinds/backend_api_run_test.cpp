@@ -351,7 +351,7 @@ TEST(BackendApiRun, AnOldSessionAndItsRefreshTellThatRedisTakesNoWrites) {
 
 // --- hangs
 
-constexpr auto brief = 300ms;
+constexpr auto brief = 400ms;
 
 TEST(BackendApiHang, EndsTheRunAndIsNotAskedAgain) {
     BackendStage stage;
@@ -385,10 +385,10 @@ TEST(BackendApiHang, EndsTheRunAndIsNotAskedAgain) {
 TEST(BackendApiHang, OnceAnsweredEverythingIsAskedAgain) {
     BackendStage stage;
     HttpReply late = backend_says(620);
-    late.delay = 400ms;
+    late.delay = 800ms;
     stage.instead["nobody"] = late;
     const Probe probe = stage.make();
-    EXPECT_EQ(stage.run(probe, 200ms).fingerprint, "db hangs");
+    EXPECT_EQ(stage.run(probe, brief).fingerprint, "db hangs");
     stage.instead.clear();
     RunResult run = stage.run(probe);
     while (run.outcome() != RunOutcome::ok) run = stage.run(probe);
