@@ -256,7 +256,9 @@ Loaded load_example(bool taken_over) {
                                     {"/creds/push-key-backup", "b\n"},
                                     {"/creds/play-key", "c\n"},
                                     {"/creds/cos-key", "d\n"},
-                                    {"/creds/cos-token", "e\n"}},
+                                    {"/creds/cos-token", "e\n"},
+                                    {"/creds/backend-password", "f\n"},
+                                    {"/creds/im-key", "g\n"}},
                           .credentials_directory = "/creds"};
     return load_settings("l.toml", world.surroundings());  // with the kinds that are built in
 }
@@ -303,7 +305,7 @@ TEST(Example, EveryExampleInItIsRightAndShowsTheDefaults) {
     EXPECT_EQ(loaded.settings.reference, defaults.reference);
     EXPECT_EQ(loaded.settings.web_listen, defaults.web_listen);
     EXPECT_EQ(loaded.settings.dns_servers, defaults.dns_servers);
-    ASSERT_EQ(loaded.settings.probes.size(), 4);  // and the reference probe
+    ASSERT_EQ(loaded.settings.probes.size(), 5);  // and the reference probe
     const ProbeSettings untouched;
     const ProbeSettings& second = loaded.settings.probes[1];  // has what [defaults] says
     EXPECT_EQ(second.interval, untouched.interval);
