@@ -397,12 +397,36 @@ struct SignCallbackVerb {
     }
 };
 
+struct SignUserSigVerb {
+    SignUserSig command{};
+    KeyOptions key{}, user_sig{};
+    std::string lifetime{};
+    CLI::App* verb = nullptr;
+
+    void add(CLI::App& parent) {
+        verb = parent.add_subcommand("usersig", "UserSig of the instant messaging (TLSSigAPIv2)");
+        verb->add_option("--identifier", command.identifier, "The user who logs in");
+        verb->add_option("--sdkappid", command.sdkappid, "The SDKAppID");
+        key.add(*verb, "key", "the SDKAppID's key");
+        verb->add_option("--lifetime", lifetime, "How long it holds, such as 24h (default: 180 days)");
+        verb->add_flag("--verify", command.verify, verify_words);
+        user_sig.add(*verb, "user-sig", "what to verify");
+    }
+    int run(WallTime now) {
+        if (!key.read(command.key, command.verify) || !user_sig.read(command.user_sig) ||
+            !read_duration("--lifetime", lifetime, command.lifetime))
+            return usage_error;
+        return sign_user_sig(std::cout, std::cerr, command, now);
+    }
+};
+
 struct SignVerb {
     SignUrlVerb push{.sign = sign_push_url}, play{.sign = sign_play_url};
     SignCosVerb cos{};
     SignCosV4Verb cos_v4{};
     SignCdnVerb cdn{};
     SignCallbackVerb callback{};
+    SignUserSigVerb user_sig{};
 
     void add(CLI::App& app) {
         auto* verb =
@@ -414,6 +438,7 @@ struct SignVerb {
         cos_v4.add(*verb);
         cdn.add(*verb);
         callback.add(*verb);
+        user_sig.add(*verb);
     }
     int run() {
         const auto now = std::chrono::system_clock::now();
@@ -421,6 +446,7 @@ struct SignVerb {
         if (cos_v4.verb->parsed()) return cos_v4.run(now);
         if (cdn.verb->parsed()) return cdn.run(now);
         if (callback.verb->parsed()) return callback.run(now);
+        if (user_sig.verb->parsed()) return user_sig.run(now);
         return push.verb->parsed() ? push.run(now) : play.run(now);
     }
 };

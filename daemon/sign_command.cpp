@@ -10,6 +10,7 @@
 #include "probes/protocol/cos_sign.hpp"
 #include "probes/protocol/cos_v4_sign.hpp"
 #include "probes/protocol/push_url.hpp"
+#include "probes/protocol/user_sig.hpp"
 
 namespace livecanary::daemon {
 namespace {
@@ -325,6 +326,29 @@ int report(std::ostream& out, const SignCdn& command, const protocol::CdnAuth& a
     return found.code();
 }
 
+int report(std::ostream& out, const SignUserSig& command, const protocol::UserSig& sig,
+           std::chrono::sys_seconds now) {
+    Findings found(out);
+    const auto check = protocol::check_user_sig(
+        sig, {.identifier = command.identifier, .sdkappid = command.sdkappid, .key = command.key.reveal()},
+        now);
+    found.ok("of SDKAppID " + std::to_string(sig.sdkappid) + ", made at " + rfc3339(sig.time));
+    found.wrong_if(check.identifier_differs, "it is for another identifier than the one given");
+    found.wrong_if(check.sdkappid_differs, "it is of another SDKAppID than the one given");
+    found.wrong_if(check.made_ahead > std::chrono::seconds(0),
+                   "made " + std::to_string(check.made_ahead.count()) + " s ahead of this machine's clock");
+    found.ends(sig.end(), check.expired_for);
+    if (command.key.empty()) {
+        found.wrong(std::string("its signature") + no_key);
+    } else if (check.key == protocol::KeyFound::none) {
+        found.wrong("its signature does not come out with this key: another key, or another SDKAppID's");
+    } else {
+        found.ok("its signature comes out with this key");
+        found.stray_space(check.stray_space, "the UserSig");
+    }
+    return found.code();
+}
+
 int report(std::ostream& out, const SignCallback& command, const protocol::CallbackCheck& check) {
     Findings found(out);
     found.wrong_if(!check.has_t, "there is no t");
@@ -442,6 +466,28 @@ int sign_callback(std::ostream& out, std::ostream& err, const SignCallback& comm
     const auto t = command.t.empty() ? seconds + command.lifetime : *protocol::parse_callback_time(command.t);
     const auto stamp = protocol::callback_stamp(command.key.reveal(), t);
     out << protocol::JsonFields().raw("t", stamp.t).text("sign", stamp.sign).object() << '\n';
+    return 0;
+}
+
+int sign_user_sig(std::ostream& out, std::ostream& err, const SignUserSig& command, WallTime now) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(now);
+    if (command.verify) {
+        if (command.user_sig.empty()) return usage(err, "--verify needs --user-sig.file or --user-sig.env");
+        const auto sig = protocol::parse_user_sig(command.user_sig.reveal());
+        if (!sig) {
+            // Whether it can be read at all is the first question of whoever verifies it.
+            out << "wrong: " << sig.error().message() << '\n';
+            return 1;
+        }
+        return report(out, command, *sig, seconds);
+    }
+    if (command.identifier.empty() || command.sdkappid <= 0)
+        return usage(err, "--identifier and --sdkappid are needed");
+    const protocol::UserSig sig{.identifier = command.identifier,
+                                .sdkappid = command.sdkappid,
+                                .time = seconds,
+                                .expire = command.lifetime};
+    out << protocol::make_user_sig(sig, command.key.reveal()) << '\n';
     return 0;
 }
 

@@ -69,6 +69,16 @@ struct SignCdn {
     bool verify = false;
 };
 
+/// UserSig of the instant messaging (TLSSigAPIv2).
+struct SignUserSig {
+    std::string identifier{};   ///< with verify, empty: not compared
+    std::int64_t sdkappid = 0;  ///< with verify, 0: not compared
+    config::Secret key{};
+    std::chrono::seconds lifetime{std::chrono::hours(24 * 180)};
+    bool verify = false;
+    config::Secret user_sig{};  ///< only for verify: whoever has one can log in
+};
+
 /// A live callback.
 struct SignCallback {
     config::Secret key{};
@@ -83,6 +93,7 @@ struct SignCallback {
 int sign_cos(std::ostream& out, std::ostream& err, const SignCos& command, WallTime now);
 int sign_cos_v4(std::ostream& out, std::ostream& err, const SignCosV4& command, WallTime now);
 int sign_cdn(std::ostream& out, std::ostream& err, const SignCdn& command, WallTime now);
+int sign_user_sig(std::ostream& out, std::ostream& err, const SignUserSig& command, WallTime now);
 int sign_callback(std::ostream& out, std::ostream& err, const SignCallback& command, WallTime now);
 
 }  // namespace livecanary::daemon

@@ -14,7 +14,7 @@ set(never_kind "toml\\+\\+|spdlog|prometheus/|ares\\.h")
 set(never_config "boost/|spdlog|prometheus/")
 
 # Reading wire formats is what `sign` offers, with the library the probes use.
-set(allow_daemon/sign_command.cpp "probes/protocol/push_url.hpp;probes/protocol/callback_sign.hpp;probes/protocol/cdn_auth.hpp;probes/protocol/cos_sign.hpp;probes/protocol/cos_v4_sign.hpp")
+set(allow_daemon/sign_command.cpp "probes/protocol/push_url.hpp;probes/protocol/callback_sign.hpp;probes/protocol/cdn_auth.hpp;probes/protocol/cos_sign.hpp;probes/protocol/cos_v4_sign.hpp;probes/protocol/user_sig.hpp")
 
 set(failed 0)
 file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/config/*.?pp ${ROOT}/probes/*.?pp ${ROOT}/daemon/*.?pp)

@@ -52,21 +52,26 @@ inline constexpr std::string_view object = "object";
 /// `bucket`, `region`, `appid` (as the backend says them), `date` (Unix seconds of the backend's Date).
 /// Secrets: `sign_key`.
 inline constexpr std::string_view cos_sign = "cos_sign";
-/// Of rtmp_push: pushes now, to its URL but under another stream name, signed with its key. With: `stream_id`,
-/// `seconds` (of media, decimal). It answers when the push has ended. Facts: `outcome` ("ok", "failed",
-/// "inconclusive"), if it is not ok `phase`, `reason`, `detail` (words) and `label` (a cause or a class, may be
-/// empty), `accepted` ("1", "0"), `began` and `ended` (Unix milliseconds), `domain`, `app`.
+/// Of rtmp_push: pushes now, to its URL but under another stream name, signed with its key. With:
+/// `stream_id`, `seconds` (of media, decimal). It answers when the push has ended. Facts: `outcome` ("ok",
+/// "failed", "inconclusive"), if it is not ok `phase`, `reason`, `detail` (words) and `label` (a cause or a
+/// class, may be empty), `accepted` ("1", "0"), `began` and `ended` (Unix milliseconds), `domain`, `app`.
 inline constexpr std::string_view push = "push";
-/// Of mysql: removes a row with the statement that its table has for it. With: `table`, and what the statement
-/// names. Facts: `removed` (rows, decimal). PeerError::not_understood if the table has no such statement.
+/// Of mysql: removes a row with the statement that its table has for it. With: `table`, and what the
+/// statement names. Facts: `removed` (rows, decimal). PeerError::not_understood if the table has no such
+/// statement.
 inline constexpr std::string_view remove_row = "remove_row";
-/// Of backend_api: whether its list has a replay. With: `userid`, and `file_id` if it is known. Facts: `found`
-/// ("1" or "0"), and if so `file_id`, `play_url`, `hls_play_url`.
+/// Of backend_api: whether a replay stands in the list that viewers get. With, any of: `file_id`, `userid`,
+/// `stream_id` (whose part behind the first '_' is the user); all that is given must match, the newest that
+/// does counts. Facts: `found` ("yes", "no"); of the one found `file_id`, `userid`, `play_url`,
+/// `hls_play_url`, and `start_time` and `end_time` (Unix seconds; empty if the list has none).
 inline constexpr std::string_view vod_list = "vod_list";
-/// Of mysql: one row of a configured table. Given: `table`, and for each column to match `where.` and its name with the
-/// value; only columns that the table is configured with, and one of them at least must begin an index. Facts: `found`
-/// ("1" or "0"), and with a row, `column.` and the name of each configured column that is not NULL, as SQL writes it
-/// (times of TIMESTAMP columns in UTC). Of several rows the one that is newest by the table's watermark.
+/// Of mysql: one row of a configured table. Given: `table`, and for each column to match `where.` and its
+/// name with the value; only columns that the table is configured with, and one of them at least must begin
+/// an index. Facts: `found`
+/// ("1" or "0"), and with a row, `column.` and the name of each configured column that is not NULL, as SQL
+/// writes it (times of TIMESTAMP columns in UTC). Of several rows the one that is newest by the table's
+/// watermark.
 inline constexpr std::string_view row = "row";
 /// Of callback, if it receives: whether an event of the cloud came in. With: `event` ("1", "0", "100"),
 /// `stream_id`, and, if only what came since then will do, `after` (Unix milliseconds). Facts: `arrived`

@@ -275,7 +275,7 @@ asio::awaitable<bool> Walk::is_listed() {
     question.with = {{"userid", config_.userid}};
     if (!file_id_.empty()) question.with["file_id"] = file_id_;
     const auto is_there = [this](const Facts& facts) {
-        return fact(facts, "found") == "1" && fact(facts, "file_id") != before_;
+        return fact(facts, "found") == "yes" && fact(facts, "file_id") != before_;
     };
     auto found = co_await look(config_.list, std::move(question), config_.deadlines.list,
                                JourneyError::not_listed, is_there);

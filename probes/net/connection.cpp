@@ -69,6 +69,7 @@ public:
     }
     void close();
     void abort();
+    HeldSocket let_go();
 
 private:
     using Session = std::shared_ptr<TlsSession>;  // shared with the operations under way
@@ -266,6 +267,13 @@ void Connection::Impl::abort() {
     socket_.close(ignored);
 }
 
+HeldSocket Connection::Impl::let_go() {
+    error_code failed;
+    tls_.reset();
+    const int descriptor = is_open() ? socket_.release(failed) : -1;
+    return HeldSocket(failed ? -1 : descriptor);
+}
+
 Connection::Connection(asio::any_io_executor executor) : impl_(std::make_shared<Impl>(executor)) {}
 Connection::~Connection() {
     if (impl_) impl_->close();
@@ -297,6 +305,7 @@ TcpFacts Connection::tcp_facts() const { return impl_->tcp_facts(); }
 std::optional<tcp::endpoint> Connection::local_endpoint() const { return impl_->local_endpoint(); }
 void Connection::close() { impl_->close(); }
 void Connection::abort() { impl_->abort(); }
+HeldSocket Connection::let_go() { return impl_->let_go(); }
 
 error_code load_trust(const asio::any_io_executor& executor, const std::string& ca_file) {
     const auto context = contexts(executor).get(ca_file);

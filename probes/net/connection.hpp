@@ -12,6 +12,7 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include "probes/core/run.hpp"
+#include "probes/net/held_socket.hpp"
 #include "probes/net/tcp_facts.hpp"
 #include "probes/net/tls.hpp"
 
@@ -65,6 +66,9 @@ public:
     void close();
     /// Closes with a reset.
     void abort();
+    /// Lets go of the socket without a word to the peer, for whom the connection goes on. Not while an
+    /// operation is under way.
+    HeldSocket let_go();
 
 private:
     class Impl;

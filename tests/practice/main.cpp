@@ -17,6 +17,7 @@
 
 #include <boost/json.hpp>
 
+#include "tests/practice/backend.hpp"
 #include "tests/practice/cdn_edge.hpp"
 #include "tests/practice/cos_server.hpp"
 #include "tests/practice/hook_server.hpp"
@@ -49,6 +50,8 @@ Prints one line of JSON with the addresses once everything is up.
   --cdn-domain NAME   its domain (default: cover.cdn.example.com)
   --cdn-key FILE      holds the key of its URL authentication, type A (default: there is none)
   --cdn-port N        its port (default: a free one)
+  --backend           run the business backend too, over a MariaDB and a Redis of its own
+  --backend-port N    its port on 127.0.0.1 (default: a free one)
   --record            record what is pushed under DIR/recordings
 )";
 
@@ -81,12 +84,13 @@ std::map<std::string, std::string> parse(int argc, char** argv) {
                                                {"cos", ""},
                                                {"cdn-domain", "cover.cdn.example.com"},
                                                {"cdn-key", ""},
-                                               {"cdn-port", "0"}};
+                                               {"cdn-port", "0"},
+                                               {"backend-port", "0"}};
     for (int i = 1; i < argc; ++i) {
         std::string_view option = argv[i];
         if (!option.starts_with("--")) throw UsageError("not an option: " + std::string(option));
         option.remove_prefix(2);
-        if (option == "record" || option == "play" || option == "cdn") {
+        if (option == "record" || option == "play" || option == "cdn" || option == "backend") {
             options[std::string(option)] = "";
             continue;
         }
@@ -180,6 +184,13 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
         edge.port = port(options.at("cdn-port"));
         cdn.emplace(std::move(edge));
     }
+    std::optional<BackendStack> backend;
+    if (options.contains("backend")) {
+        backend.emplace(Backend::Options{.port = port(options.at("backend-port"))});
+        // As the real one is shipped they can be fetched, and a demo that begins with a finding hides the
+        // rest.
+        backend->backend.behave({.config_hidden = true});
+    }
     boost::json::object addresses{
         {"rtmp_port", nginx.rtmp_port()},
         {"http_port", nginx.http_port()},
@@ -209,6 +220,22 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
         addresses["cdn_domain"] = options.at("cdn-domain");
         addresses["cdn_port"] = cdn->port();
         addresses["cdn_addresses"] = boost::json::array{"127.0.0.2", "127.0.0.3"};
+    }
+    if (backend) {
+        const BackendConfig config = backend->backend.config();
+        addresses["backend"] = backend->backend.url();
+        addresses["backend_userid"] = BackendStack::userid;
+        addresses["backend_password"] = BackendStack::password;
+        addresses["callback"] = backend->backend.url() + "/callback/tape_callback.php";
+        addresses["callback_key"] = config.callback_key;
+        addresses["im_sdkappid"] = config.im_sdkappid;
+        addresses["im_key"] = config.im_key;
+        addresses["db_port"] = config.db_port;
+        addresses["db_socket"] = backend->mariadb.socket();
+        addresses["db_user"] = config.db_user;
+        addresses["db_password"] = config.db_password;
+        addresses["db_name"] = config.db_name;
+        addresses["redis_port"] = config.redis_port;
     }
     std::cout << boost::json::serialize(addresses) << std::endl;
     for (;;) {

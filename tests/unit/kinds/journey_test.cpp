@@ -64,7 +64,7 @@ public:
             std::erase(rows, question.with.at("file_id"));
             return facts({{"removed", "1"}});
         }
-        return facts({{"found", "1"}, {"file_id", rows.back()}, {"play_url", url}});
+        return facts({{"found", "yes"}, {"file_id", rows.back()}, {"play_url", url}});
     }
     bool is_asked(std::string_view) const override { return false; }
     void tell(Notice) override {}
@@ -225,7 +225,7 @@ const Broken broken[] = {
      "callback_not_stored", "callback_payload_missing_video_id"},
     {"table_unreachable", answers(questions::row, never(asio::error::connection_refused)),
      "push callback row", "refused", ""},
-    {"not_listed", answers(questions::vod_list, always({{"found", "0"}})), "push callback row list",
+    {"not_listed", answers(questions::vod_list, always({{"found", "no"}})), "push callback row list",
      "timeout", "replay_missing", ""},
     {"forbidden", serves(403), "push callback row list playback", "rejected", "cdn_forbidden",
      "cdn_cos_acceleration_disabled"},
@@ -274,7 +274,7 @@ TEST(Journey, NothingIsMadeThatIsNotWrittenDown) {
 
 TEST(Journey, ARunThatIsCutStillTakesItsRowAway) {
     JourneyStage stage;
-    stage.world.instead[std::string(questions::vod_list)] = always({{"found", "0"}});
+    stage.world.instead[std::string(questions::vod_list)] = always({{"found", "no"}});
     TomlText text(
         "push = 'p'\nrows = { mysql = 'db', table = 'tb_vod' }\nlist = 'api'\nmutates = true\n"
         "deadlines = { list = '1h' }\n");
