@@ -190,6 +190,12 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
         // As the real one is shipped they can be fetched, and a demo that begins with a finding hides the
         // rest.
         backend->backend.behave({.config_hidden = true});
+        if (cos) {
+            // It signs uploads to the store beside it.
+            BackendConfig config = backend->backend.config();
+            config.cos_secret_key = key(options.at("cos"), "");
+            backend->backend.configure(config);
+        }
     }
     boost::json::object addresses{
         {"rtmp_port", nginx.rtmp_port()},
