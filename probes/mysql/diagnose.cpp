@@ -14,7 +14,9 @@ using namespace net::mysql_number;
 std::string said_by(const RunResult& run) {
     std::string said;
     if (const auto number = run.got("errno"); !number.empty())
-        said = "the server says " + std::string(number) + ": " + std::string(run.got("message"));
+        said = (number.front() == '1' || number.front() == '3' ? "the server says "
+                                                               : "the client library says ") +
+               std::string(number) + ": " + std::string(run.got("message"));
     else
         said = run.code.message();
     for (const auto* const what : {"drift", "stalled", "ahead", "zone_expected", "time_zone", "lag",
