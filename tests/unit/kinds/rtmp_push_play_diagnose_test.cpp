@@ -13,6 +13,7 @@
 
 #include "probes/net/resolver.hpp"
 #include "probes/net/tls.hpp"
+#include "probes/protocol/rtmp/error.hpp"
 #include "probes/rtmp_push/controls.hpp"
 #include "probes/rtmp_push/push.hpp"
 #include "probes/rtmp_push/report.hpp"
