@@ -120,7 +120,7 @@ private:
 };
 
 /// The other probes, as far as they tell of their pushes.
-class FakePeers final : public Peers {
+class CallbackPeers final : public Peers {
 public:
     boost::asio::awaitable<result<PeerAnswer>> ask(std::string, Question) override {
         co_return PeerError::no_such_probe;
@@ -158,7 +158,7 @@ struct CallbackStage {
     asio::io_context io{};
     NameServer names{io};
     net::Resolver dns{io.get_executor(), {names.address()}};
-    FakePeers peers{};
+    CallbackPeers peers{};
     TapeCallback backend{};
     Clock::duration passed{};  ///< by both clocks, beside the real time
     Env env{};

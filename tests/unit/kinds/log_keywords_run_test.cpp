@@ -64,7 +64,7 @@ protected:
     Clock::time_point now = Clock::now();
     Env env;
     FakeMemory memory;
-    FakePeers peers;
+    LogPeers peers;
     LogDirectory logs;
 };
 

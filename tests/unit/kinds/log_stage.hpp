@@ -108,7 +108,7 @@ public:
 };
 
 /// Hears what a probe tells.
-class FakePeers final : public Peers {
+class LogPeers final : public Peers {
 public:
     boost::asio::awaitable<result<PeerAnswer>> ask(std::string, Question) override {
         co_return PeerError::no_such_probe;
