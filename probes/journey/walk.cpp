@@ -363,21 +363,35 @@ asio::awaitable<void> Walk::whole() {
     }
     if (config_.goes_on() && !config_.mysql.empty()) {
         before_ = co_await newest_file();
-        if (run_.env().ledger == nullptr || co_await run_.env().ledger->record(litter())) {
+        if (run_.env().ledger == nullptr) {
+            fails(JourneyError::no_ledger);
+            co_return;
+        }
+        const error_code unwritten = co_await run_.env().ledger->record(litter());
+        if (unwritten) {
             fails(JourneyError::no_ledger);
             co_return;
         }
         recorded_ = may_be_there_ = true;
     }
     if (!co_await pushes()) co_return;
-    if (!config_.callback.empty() && !co_await is_called_back()) co_return;
+    // Not within an && with what decides on it: GCC 12 destroys the awaitable twice.
+    if (!config_.callback.empty()) {
+        if (!co_await is_called_back()) co_return;
+    }
     if (!config_.goes_on()) {
         run_.headline("pushed, called back; it ends here, as mutates is not set");
         co_return;
     }
-    if (!config_.mysql.empty() && !co_await has_row()) co_return;
-    if (!config_.list.empty() && !co_await is_listed()) co_return;
-    if (config_.playback && !co_await plays()) co_return;
+    if (!config_.mysql.empty()) {
+        if (!co_await has_row()) co_return;
+    }
+    if (!config_.list.empty()) {
+        if (!co_await is_listed()) co_return;
+    }
+    if (config_.playback) {
+        if (!co_await plays()) co_return;
+    }
     run_.headline("from the push to the player, replay " + (file_id_.empty() ? stream_ : file_id_));
 }
 

@@ -266,7 +266,7 @@ TEST_F(CdnMatrix, Addresses) {
 }
 
 TEST_F(CdnMatrix, Certificates) {
-    const Certificate good({domain}), other({"other.example.com"});
+    const CertificateFiles good({domain}), other({"other.example.com"});
     CdnEdge::Options with = options();
     with.pem = CdnEdge::Pem{good.certificate(), good.private_key()};
     with.pem_of["127.0.0.3"] = {other.certificate(), other.private_key()};

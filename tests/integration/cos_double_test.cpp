@@ -834,7 +834,7 @@ TEST(CosDouble, VanishesAndReappears) {
 TEST(CosDouble, SpeaksTls) {
     if (practice::find_program("openssl").empty())
         GTEST_SKIP() << "openssl is missing: apt-get install openssl";
-    const Certificate certificate({bucket_host});
+    const CertificateFiles certificate({bucket_host});
     CosServer::Options with_tls = options();
     with_tls.certificate = certificate.certificate();
     with_tls.private_key = certificate.private_key();

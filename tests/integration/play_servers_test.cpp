@@ -273,7 +273,7 @@ TEST_F(Playback, ShowsTheFaultsOfTheFront) {
 
 TEST_F(Playback, ComesOverTls) {
     LIVECANARY_NEEDS(Need::tls_front);
-    const Certificate certificate({PlayStack::domain, "127.0.0.1"});
+    const CertificateFiles certificate({PlayStack::domain, "127.0.0.1"});
     const PlayStack stack(
         {.certificate = certificate.certificate(), .private_key = certificate.private_key()});
     const auto push = stack.start_push("canary");

@@ -298,7 +298,7 @@ TEST_F(PlayMatrix, DeliveryPauses) {
 
 TEST_F(PlayMatrix, OverTls) {
     LIVECANARY_NEEDS(Need::tls_front);
-    const Certificate certificate({PlayStack::domain});
+    const CertificateFiles certificate({PlayStack::domain});
     const practice::PlayFront front({.hls = stack->push.nginx.hls(),
                                      .flv_port = stack->flv_server.http_port(),
                                      .hook_port = stack->push.hook.port(),

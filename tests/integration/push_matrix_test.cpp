@@ -207,7 +207,7 @@ TEST_F(NginxMatrix, HttpPort) {
 
 TEST_F(NginxMatrix, Rtmps) {
     LIVECANARY_NEEDS(Need::tls_front);
-    const Certificate certificate;
+    const CertificateFiles certificate;
     const TlsFront front(certificate, stack->nginx.rtmp_port());
     const auto target = "://push.example.com:" + std::to_string(front.port()) + "/live/x";
     const auto trust = "ca_file = " + quoted(certificate.certificate().string());

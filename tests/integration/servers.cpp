@@ -325,7 +325,8 @@ std::string Rtmpsrv::url(const std::string& name) const {
 
 std::string Rtmpsrv::log() const { return read_file(directory_.path() / "rtmpsrv.log"); }
 
-Certificate::Certificate(const std::vector<std::string>& names) : directory_("livecanary-certificate") {
+CertificateFiles::CertificateFiles(const std::vector<std::string>& names)
+    : directory_("livecanary-certificate") {
     std::string alternatives;
     for (const auto& name : names) {
         const bool is_address = name.find_first_not_of("0123456789.") == std::string::npos;
@@ -341,7 +342,7 @@ Certificate::Certificate(const std::vector<std::string>& names) : directory_("li
         throw std::runtime_error("openssl made no certificate: " + read_file(log));
 }
 
-TlsFront::TlsFront(const Certificate& certificate, std::uint16_t backend_port)
+TlsFront::TlsFront(const CertificateFiles& certificate, std::uint16_t backend_port)
     : directory_("livecanary-stunnel"), port_(free_port()) {
     const auto configuration = directory_.path() / "stunnel.conf";
     std::ofstream(configuration) << "foreground = yes\npid =\ndebug = notice\n[rtmps]\naccept = "

@@ -198,9 +198,9 @@ private:
 };
 
 /// A key and a self-signed certificate for `names`, which are DNS names or addresses.
-class Certificate {
+class CertificateFiles {
 public:
-    explicit Certificate(const std::vector<std::string>& names = {"push.example.com", "127.0.0.1"});
+    explicit CertificateFiles(const std::vector<std::string>& names = {"push.example.com", "127.0.0.1"});
     std::filesystem::path certificate() const { return directory_.path() / "cert.pem"; }
     std::filesystem::path private_key() const { return directory_.path() / "key.pem"; }
 
@@ -211,7 +211,7 @@ private:
 /// stunnel in front of a plain server: what RTMPS to nginx-rtmp looks like.
 class TlsFront {
 public:
-    TlsFront(const Certificate& certificate, std::uint16_t backend_port);
+    TlsFront(const CertificateFiles& certificate, std::uint16_t backend_port);
     std::uint16_t port() const noexcept { return port_; }
     std::string log() const;
 

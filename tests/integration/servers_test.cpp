@@ -287,7 +287,7 @@ TEST_F(Nginx, ComesBackOnItsPort) {
 TEST_F(Nginx, SpeaksRtmpsBehindATlsFront) {
     LIVECANARY_NEEDS(Need::tls_front);
     const practice::NginxRtmp nginx({});
-    const Certificate certificate;
+    const CertificateFiles certificate;
     const TlsFront front(certificate, nginx.rtmp_port());
     const FfmpegResult push =
         run({.url = "rtmps://127.0.0.1:" + std::to_string(front.port()) + "/open/any", .seconds = 0.5});
@@ -326,7 +326,7 @@ TEST_P(NodeMedia, ChecksTxSecretInItsHook) {
 
 TEST_P(NodeMedia, SpeaksRtmps) {
     LIVECANARY_NEEDS(Need::tls_front);
-    const Certificate certificate;
+    const CertificateFiles certificate;
     const NodeMediaServer server(
         GetParam(),
         {.tls = true, .certificate = certificate.certificate(), .private_key = certificate.private_key()});

@@ -281,7 +281,8 @@ TEST(Journey, ARunThatIsCutStillTakesItsRowAway) {
     const Probe probe = journey::kind.make(text.reader());
     ProbeRun under_way(stage.env, 1h);
     Task<RunResult> task(stage.io, probe.run(under_way));
-    run_until(stage.io, [&] { return stage.world.asked.back() == "api vod_list"; });
+    run_until(stage.io,
+              [&] { return !stage.world.asked.empty() && stage.world.asked.back() == "api vod_list"; });
     task.cut();
     task.wait();
     EXPECT_TRUE(under_way.was_cut());

@@ -370,7 +370,9 @@ TEST(RtmpPushReport, FailureNamesItself) {
     EXPECT_EQ(run.code, PlayError::forbidden);
     EXPECT_EQ(run.fingerprint, "playback http-flv forbidden");
     EXPECT_EQ(run.inconclusive, "");
-    EXPECT_EQ(evidence_of(run), (Evidences{{"not_played", describe(viewed)}, {"playback_wait", "2500 ms"}}));
+    EXPECT_EQ(evidence_of(run), (Evidences{{"not_played", describe(viewed)},
+                                           {"playback_stage", "unconnected"},
+                                           {"playback_wait", "2500 ms"}}));
 }
 
 TEST(RtmpPushReport, FirstFailureIsTheRunsOwn) {
@@ -392,6 +394,7 @@ TEST(RtmpPushReport, WaitThatWasCutShortIsNoEvidence) {
     EXPECT_EQ(run.code, PlayError::not_found);
     EXPECT_EQ(evidence_of(run),
               (Evidences{{"not_played", describe(viewed)},
+                         {"playback_stage", "unconnected"},
                          {"playback_cut_short", "the run's timeout left less than `wait`"}}));
     // That of another viewer is no matter.
     const RunResult other = reported({{}, {}}, {failed(PlayError::not_found), of(1, viewed)});
