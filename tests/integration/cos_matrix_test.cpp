@@ -252,9 +252,11 @@ TEST_F(CosMatrix, Connections) {
            run_while(CosCall::put_object, {.drop = practice::CosDrop::after_body}), "failed", "put",
            "closed");
     expect_clean();
-    expect("COS double", "closes after the header of the PUT",
-           run_while(CosCall::put_object, {.drop = practice::CosDrop::after_header}), "failed", "put",
-           "closed");
+    // Its close may meet our body still on the way: then the kernel makes a reset of it.
+    const auto dropped = run_while(CosCall::put_object, {.drop = practice::CosDrop::after_header});
+    const bool reset = dropped.run.reason() == Reason::reset;
+    expect("COS double", "closes after the header of the PUT", dropped, "failed", "put",
+           reset ? "reset" : "closed");
     expect_clean();
     server.behave({.calls = {{CosCall::get_object, {.hang = true}}}});
     expect("COS double", "GET never answers", run({.more = "interval = '5m'\n"}), "failed", "get", "timeout");
