@@ -226,12 +226,16 @@ void Reader::path(std::string_view key, std::string& out) {
     const std::string* text = string(key);
     if (text == nullptr) return;
     out = beside_file(*text);
+    if (text->empty()) mistake(key, "must not be empty");
+}
+
+void Reader::readable(std::string_view key, std::string& out) {
+    const std::string before = out;
+    path(key, out);
     const auto& unreadable = file_->surroundings->unreadable;
-    if (text->empty()) {
-        mistake(key, "must not be empty");
-    } else if (const std::string why = unreadable ? unreadable(out) : std::string(); !why.empty()) {
+    if (out == before || out.empty() || !unreadable) return;
+    if (const std::string why = unreadable(out); !why.empty())
         mistake(key, "cannot read " + quoted(out) + ": " + why);
-    }
 }
 
 void Reader::reference(std::string_view key, std::string& out) {

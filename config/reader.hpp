@@ -125,9 +125,10 @@ public:
     /// A list of integers.
     void optional(std::string_view key, std::vector<std::int64_t>& out);
 
-    /// The name of a file that will be read; a relative one counts from the folder of the configuration file.
-    /// That it cannot be read is a mistake.
+    /// The name of a file, socket or folder; a relative one counts from the folder of the configuration file.
     void path(std::string_view key, std::string& out);
+    /// The same of a file that will be read: that it cannot be is a mistake.
+    void readable(std::string_view key, std::string& out);
     /// The name of another probe of this configuration.
     void reference(std::string_view key, std::string& out);
 

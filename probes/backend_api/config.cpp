@@ -41,7 +41,7 @@ void read_endpoint(config::Reader& in, Config& config) {
         config.endpoint.address = asio::ip::make_address(address, ec);
         if (ec) in.mistake("address", "expected an IPv4 or IPv6 address, found '" + address + "'");
     }
-    in.path("ca_file", config.endpoint.ca_file);
+    in.readable("ca_file", config.endpoint.ca_file);
     if (in.has("ca_file") && !config.endpoint.tls && !url.empty())
         in.mistake("ca_file", "needs an https:// url");
 }

@@ -116,7 +116,7 @@ void read_outbound(config::Reader& in, Config& config) {
         config.address = asio::ip::make_address(address, ec);
         if (ec) in.mistake("address", "expected an IPv4 or IPv6 address, found '" + address + "'");
     }
-    in.path("ca_file", config.ca_file);
+    in.readable("ca_file", config.ca_file);
     if (in.has("ca_file") && config.url && !config.url->tls) in.mistake("ca_file", "needs an https:// URL");
     read_events(in, "events", config.events);
     if (in.has("events") && config.events.empty()) in.mistake("events", "must not be empty");

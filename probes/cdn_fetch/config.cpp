@@ -167,7 +167,7 @@ std::string Endpoint::host_header() const {
 
 Config read(config::Reader& in) {
     Config config;
-    in.path("ca_file", config.edge.ca_file);
+    in.readable("ca_file", config.edge.ca_file);
     std::string url;
     in.optional("url", url);
     if (in.has("after")) in.reference("after", config.after);

@@ -45,7 +45,7 @@ void read_endpoint(config::Reader& in, Config& config) {
         config.endpoint.address = asio::ip::make_address(address, ec);
         if (ec) in.mistake("address", "expected an IPv4 or IPv6 address, found '" + address + "'");
     }
-    in.path("ca_file", config.endpoint.ca_file);
+    in.readable("ca_file", config.endpoint.ca_file);
     if (!endpoint) return;
     config.endpoint.tls = endpoint->tls;
     if (named || config.endpoint_url.find('{') == std::string::npos) {

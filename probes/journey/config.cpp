@@ -72,7 +72,7 @@ Config read(config::Reader& in) {
         deadlines->optional("playback", config.deadlines.playback, 100ms, 1h);
         deadlines->unread();
     }
-    in.path("ca_file", config.ca_file);
+    in.readable("ca_file", config.ca_file);
     return config;
 }
 

@@ -150,7 +150,7 @@ void read_way(config::Reader& in, Config& config) {
         auto& wanted = config.tls.emplace();
         wanted.server_name = config.host;
         tls->optional("server_name", wanted.server_name);
-        tls->path("ca_file", wanted.ca_file);
+        tls->readable("ca_file", wanted.ca_file);
         tls->optional("verify", wanted.verify);
         tls->unread();
         if (config.host.empty()) in.mistake("tls", "needs a 'host': a local socket has no TLS");

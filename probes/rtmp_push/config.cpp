@@ -71,7 +71,7 @@ Playback read_playback(config::Reader& in) {
     in.optional("every_address", playback.viewing.every_address);
     if (playback.viewing.every_address && playback.viewing.address)
         in.mistake("every_address", "one address is given, so there are no others");
-    in.path("ca_file", playback.viewing.ca_file);
+    in.readable("ca_file", playback.viewing.ca_file);
     using namespace std::chrono_literals;
     in.optional("wait", playback.viewing.wait, 1s, 5min);
     in.unread();
@@ -108,7 +108,7 @@ Config read(config::Reader& in) {
     constexpr std::array<std::string_view, 2> forms{"simple", "digest"};
     in.one_of("handshake", form, forms);
     config.plan.digest_handshake = form == "digest";
-    in.path("ca_file", config.plan.ca_file);
+    in.readable("ca_file", config.plan.ca_file);
     if (in.has("ca_file") && !config.url.host.empty() && !config.url.tls)
         in.mistake("ca_file", "needs an rtmps:// URL");
     config.plan.address = read_address(in);

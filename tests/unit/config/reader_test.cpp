@@ -249,8 +249,8 @@ TEST(Reader, PathsThatCannotBeReadAreMistakes) {
     const File file = source.file();
     Reader in(*source.table(), "probe", file);
     std::string ca, root;
-    in.path("ca", ca);
-    in.path("root", root);
+    in.readable("ca", ca);
+    in.readable("root", root);
     ASSERT_EQ(found.size(), 1U);
     EXPECT_EQ(to_string(found[0]),
               "etc/t.toml:1:6: probe.ca: cannot read 'etc/ca.pem': No such file or directory");
