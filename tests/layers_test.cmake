@@ -46,3 +46,12 @@ foreach(file IN LISTS files)
         endif()
     endforeach()
 endforeach()
+
+# GCC 12 destroys an awaitable twice when its co_await may be left out: named results and nested ifs instead.
+foreach(file IN LISTS files)
+    file(READ ${ROOT}/${file} text)
+    string(REGEX MATCHALL "(&&|[|][|]|[?]|[^:] :)[ \n]+[!(]*co_await[^;\n]*" statements "${text}")
+    foreach(statement IN LISTS statements)
+        message(SEND_ERROR "${file}: a co_await that may be left out: ${statement}")
+    endforeach()
+endforeach()

@@ -234,7 +234,8 @@ asio::awaitable<void> Run::fetch_everywhere() {
     Client client(executor, config_.edge, first_address_, run_.env(), &run_);
     co_await client.get(wish_, run_.deadline(), first_);
     client.be_silent();
-    if (first_.whole() && !co_await is_cut()) {
+    const bool ended = co_await is_cut();
+    if (first_.whole() && !ended) {
         run_.enter(verify);
         co_await fetch_again(client, wish_, config_.expect_cache ? tries_for_a_hit : 1, run_.deadline(),
                              again_);
@@ -434,7 +435,8 @@ void Run::say_headline() {
 
 asio::awaitable<void> Run::whole() {
     if (!co_await get_ready()) co_return;
-    if (!co_await find_addresses() || co_await is_cut()) co_return;
+    if (!co_await find_addresses()) co_return;
+    if (co_await is_cut()) co_return;
     run_.saw("first_address", text_of(first_address_));
     co_await fetch_everywhere();
     if (run_.was_cut()) co_return;

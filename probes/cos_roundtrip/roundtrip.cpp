@@ -355,7 +355,8 @@ asio::awaitable<void> RoundTrip::until_released(KeptObject& object) {
     object.on_release = [&timer] { timer.cancel(); };
     while (object.holders > 0 && !over) {
         const auto [code] = co_await timer.async_wait(net::no_throw);
-        over = !code || co_await is_cut();
+        over = !code;
+        if (!over) over = co_await is_cut();
     }
     object.on_release = nullptr;
 }
@@ -425,7 +426,9 @@ asio::awaitable<void> RoundTrip::whole() {
         co_return;
     }
     if (!co_await begin()) co_return;
-    if (run_.env().ledger == nullptr || co_await run_.env().ledger->record(litter())) {
+    bool unrecorded = run_.env().ledger == nullptr;
+    if (!unrecorded) unrecorded = static_cast<bool>(co_await run_.env().ledger->record(litter()));
+    if (unrecorded) {
         run_.inconclusive("the object's key could not be written down, so it was not made");
         run_.failed(CosError::no_ledger);
         co_return;

@@ -58,7 +58,8 @@ public:
             stands_still();
             co_return;
         }
-        if (!co_await recall() || !co_await read()) co_return;
+        if (!co_await recall()) co_return;
+        if (!co_await read()) co_return;
         const Tally tally = subtract(follower_->tally());
         if (!co_await remember()) co_return;
         commit(tally);

@@ -83,7 +83,9 @@ asio::awaitable<void> Look::whole() {
         co_return;
     }
     run_.enter(query);
-    const bool on = co_await about_server() && co_await set_up() && co_await about_tables();
+    bool on = co_await about_server();
+    if (on) on = co_await set_up();
+    if (on) on = co_await about_tables();
     if (on && config_.replication) co_await about_replication();
     if (first_) say(first_);
 }
@@ -158,7 +160,8 @@ asio::awaitable<bool> Look::about_tables() {
         found.problems.clear();
         for (const auto& [what, got] : found.evidence) run_.saw(what, got);
         looks_.push_back(std::move(found));
-        if (!session_.is_open() || co_await is_cut()) co_return false;
+        if (!session_.is_open()) co_return false;
+        if (co_await is_cut()) co_return false;
     }
     co_return true;
 }

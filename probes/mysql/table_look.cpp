@@ -194,7 +194,9 @@ asio::awaitable<void> Looker::rows(const Mark* mark, bool explained) {
                 "newest", table_.name + " " + printable(*newest) + ", age " +
                               std::to_string(server_.now - static_cast<std::int64_t>(*found_.newest)) + " s");
     }
-    if (newest && !explained && !co_await explain(*newest)) co_return;
+    if (newest && !explained) {
+        if (!co_await explain(*newest)) co_return;
+    }
     if (!co_await count(mark, newest)) co_return;
     if (table_.expect) co_await expectation(mark);
 }

@@ -148,23 +148,28 @@ protocol::PushUrl Experiment::renamed(const std::string& tail) const {
 asio::awaitable<void> Experiment::of_refusal() {
     // At connect the server knows neither name nor signature yet.
     const bool knew_name = failed_.failed_phase() != connect.name;
-    if (knew_name && config_.issued && has_key() &&
-        co_await try_url(trusted_url, own_url(), "our own signature instead of the issued one"))
-        co_return;
-    if (knew_name && !config_.backup_key.empty() &&
-        co_await try_url(backup_key, signed_url(config_.backup_key, fresh_), "signed with the backup key"))
-        co_return;
+    if (knew_name && config_.issued && has_key()) {
+        if (co_await try_url(trusted_url, own_url(), "our own signature instead of the issued one"))
+            co_return;
+    }
+    if (knew_name && !config_.backup_key.empty()) {
+        if (co_await try_url(backup_key, signed_url(config_.backup_key, fresh_),
+                             "signed with the backup key"))
+            co_return;
+    }
     // Without a key, a renamed URL would be refused for its signature, which shows nothing.
     const bool can_rename = has_key() || !config_.issued;
-    if (knew_name && can_rename &&
-        co_await try_url(free_name, renamed(random_tail(run_)), "a stream name nobody uses"))
-        co_return;
+    if (knew_name && can_rename) {
+        if (co_await try_url(free_name, renamed(random_tail(run_)), "a stream name nobody uses")) co_return;
+    }
     if (can_rename && config_.url.app != "live") {
         auto url = renamed(random_tail(run_));
         url.app = "live";
         if (co_await try_url(live_app, std::move(url), "application 'live'")) co_return;
     }
-    if (knew_name && co_await of_secret()) co_return;
+    if (knew_name) {
+        if (co_await of_secret()) co_return;
+    }
     // The same server is asked, under a name it cannot know: the domain travels in tcUrl.
     auto stranger = own_url();
     if (stranger.tls) co_return;  // its certificate could not match
@@ -242,9 +247,9 @@ asio::awaitable<void> Experiment::of_scheme() {
         std::array<std::uint8_t, protocol::rtmp::handshake_random_size> random{};
         const protocol::rtmp::Handshake hello(protocol::rtmp::Handshake::Form::simple, 0, random);
         std::array<std::uint8_t, 1> version{};
-        const auto written = co_await connection.write(hello.c0_c1(), patience);
-        const auto read = written.code ? written : co_await connection.read_some(version, patience);
-        if (!read.code && version[0] == 3) control.outcome = ControlOutcome::passed;
+        auto said = co_await connection.write(hello.c0_c1(), patience);
+        if (!said.code) said = co_await connection.read_some(version, patience);
+        if (!said.code && version[0] == 3) control.outcome = ControlOutcome::passed;
         control.shows = control.outcome == ControlOutcome::passed
                             ? "the port answers plain RTMP"
                             : "the port does not answer plain RTMP either";
