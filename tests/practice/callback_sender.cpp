@@ -71,14 +71,14 @@ json::object push_event(const CallbackSender::Settings& settings, bool started, 
 }
 
 json::object record_event(const CallbackSender::Settings& settings, const std::string& stream,
-                          const std::string& name, std::chrono::seconds lasted,
+                          const std::string& name, std::chrono::seconds lasted, const std::string& url,
                           std::chrono::system_clock::time_point now) {
     json::object event = common(settings, 100, stream, now);
     const std::string id = "file-" + name;
     event["file_id"] = id;
     event["record_file_id"] = id;
     if (settings.video_id) event["video_id"] = id;
-    event["file_format"] = "MP4";
+    event["file_format"] = settings.record_format;
     event["task_id"] = "";
     event["start_time"] = unix_seconds(now - lasted);
     event["end_time"] = unix_seconds(now);
@@ -87,7 +87,7 @@ json::object record_event(const CallbackSender::Settings& settings, const std::s
     event["duration"] = lasted.count();
     event["file_size"] = 1'000'000;
     event["stream_param"] = "";
-    event["video_url"] = "http://vod.example.com/" + name + ".mp4";
+    event["video_url"] = url.empty() ? "http://vod.example.com/" + name + ".mp4" : url;
     event["media_start_time"] = 0;
     event["record_bps"] = 0;
     event["callback_ext"] = "{}";
@@ -131,27 +131,40 @@ struct CallbackSender::State {
     asio::any_io_executor executor;
     Settings settings;
     std::deque<Delivery> deliveries{};
+    std::size_t forgotten = 0;  ///< deliveries that made room
     std::set<asio::steady_timer*> timers{};
     bool gone = false;
 
+    /// False if it is gone when the time is over.
+    static asio::awaitable<bool> wait(std::shared_ptr<State> state,
+                                      std::chrono::duration<double, std::milli> time) {
+        asio::steady_timer timer(state->executor,
+                                 std::chrono::duration_cast<asio::steady_timer::duration>(time));
+        state->timers.insert(&timer);
+        co_await timer.async_wait(no_throw);
+        state->timers.erase(&timer);
+        co_return !state->gone;
+    }
+
     static asio::awaitable<void> deliver(std::shared_ptr<State> state, std::size_t number) {
         const Settings& settings = state->settings;
+        // One that is not done makes no room, so `number` stays where it is but for `forgotten`.
+        const auto delivery = [&]() -> Delivery& { return state->deliveries[number - state->forgotten]; };
+        if (settings.delay.count() > 0) co_await wait(state, settings.delay);
         for (int attempt = 0; attempt <= settings.retries && !state->gone; ++attempt) {
-            std::string body = state->deliveries[number].body;
-            std::string path = settings.path;
-            std::string method = "POST";
-            const HttpAnswered answered = co_await http_ask(settings.port, std::move(method), std::move(path),
-                                                            std::move(body), settings.patience);
-            state->deliveries[number].statuses.push_back(answered.status);
+            HttpAnswered answered;
+            if (!settings.dead) {
+                std::string body = delivery().body;
+                std::string path = settings.path;
+                std::string method = "POST";
+                answered = co_await http_ask(settings.port, std::move(method), std::move(path),
+                                             std::move(body), settings.patience);
+            }
+            delivery().statuses.push_back(answered.status);
             if (answered.status == 200 || attempt == settings.retries || state->gone) break;
-            const auto wait = std::chrono::duration<double>(settings.retry_every) * settings.scale;
-            asio::steady_timer timer(state->executor,
-                                     std::chrono::duration_cast<asio::steady_timer::duration>(wait));
-            state->timers.insert(&timer);
-            co_await timer.async_wait(no_throw);
-            state->timers.erase(&timer);
+            co_await wait(state, settings.retry_every * settings.scale);
         }
-        state->deliveries[number].done = true;
+        delivery().done = true;
     }
 };
 
@@ -165,8 +178,15 @@ CallbackSender::~CallbackSender() {
 
 void CallbackSender::deliver(int event, std::string stream, std::string body) {
     if (state_->settings.lost.contains(event)) return;
-    state_->deliveries.push_back({.event = event, .stream = std::move(stream), .body = std::move(body)});
-    asio::co_spawn(state_->executor, State::deliver(state_, state_->deliveries.size() - 1), asio::detached);
+    auto& kept = state_->deliveries;
+    constexpr std::size_t most = 1000;
+    while (kept.size() >= most && kept.front().done) {
+        kept.pop_front();
+        ++state_->forgotten;
+    }
+    kept.push_back({.event = event, .stream = std::move(stream), .body = std::move(body)});
+    asio::co_spawn(state_->executor, State::deliver(state_, state_->forgotten + kept.size() - 1),
+                   asio::detached);
 }
 
 void CallbackSender::push_started(const std::string& stream, const std::string& sequence) {
@@ -179,13 +199,15 @@ void CallbackSender::push_ended(const std::string& stream, const std::string& se
     deliver(0, stream,
             json::serialize(push_event(settings, false, stream, sequence, lasted, settings.now())));
 }
-void CallbackSender::recorded(const std::string& stream, const std::string& name,
-                              std::chrono::seconds lasted) {
+void CallbackSender::recorded(const std::string& stream, const std::string& name, std::chrono::seconds lasted,
+                              const std::string& url) {
     const auto& settings = state_->settings;
-    deliver(100, stream, json::serialize(record_event(settings, stream, name, lasted, settings.now())));
+    deliver(100, stream, json::serialize(record_event(settings, stream, name, lasted, url, settings.now())));
 }
 void CallbackSender::set_key(std::string key) { state_->settings.key = std::move(key); }
 void CallbackSender::lose(std::set<int> events) { state_->settings.lost = std::move(events); }
+void CallbackSender::change(const std::function<void(Settings&)>& how) { how(state_->settings); }
+const CallbackSender::Settings& CallbackSender::settings() const { return state_->settings; }
 
 bool CallbackSender::idle() const {
     return std::ranges::all_of(state_->deliveries, [](const Delivery& d) { return d.done; });
@@ -194,7 +216,7 @@ const std::deque<CallbackSender::Delivery>& CallbackSender::deliveries() const {
 
 std::string CallbackSender::event_body(const Settings& settings, int event, const std::string& stream,
                                        const std::string& name, std::chrono::system_clock::time_point now) {
-    if (event == 100) return json::serialize(record_event(settings, stream, name, 120s, now));
+    if (event == 100) return json::serialize(record_event(settings, stream, name, 120s, {}, now));
     return json::serialize(push_event(settings, event == 1, stream, name, 5s, now));
 }
 

@@ -37,7 +37,10 @@ public:
         std::string domain = "1234.livepush.example.com";
         std::string app = "live";
         std::int64_t appid = 1250000000;
-        bool video_id = false;  ///< in event 100, as in the documents of 2016 and 2017
+        bool video_id = false;               ///< in event 100, as in the documents of 2016 and 2017
+        std::string record_format = "MP4";   ///< file_format of event 100; "mp4" in the documents of 2016
+        bool dead = false;                   ///< nobody is reached at the URL
+        std::chrono::milliseconds delay{0};  ///< before the first attempt
         int retries = 12;
         std::chrono::milliseconds retry_every{60'000};
         double scale = 1;  ///< of the time between deliveries
@@ -62,15 +65,20 @@ public:
 
     void push_started(const std::string& stream, const std::string& sequence);
     void push_ended(const std::string& stream, const std::string& sequence, std::chrono::milliseconds lasted);
-    /// A recording that ended now.
-    void recorded(const std::string& stream, const std::string& name, std::chrono::seconds lasted);
+    /// A recording that ended now. `url` is where it can be fetched; empty: nowhere, but it has one.
+    void recorded(const std::string& stream, const std::string& name, std::chrono::seconds lasted,
+                  const std::string& url = {});
     /// Whatever it is, as often as it takes.
     void deliver(int event, std::string stream, std::string body);
     void set_key(std::string key);
     void lose(std::set<int> events);
+    /// What events hold is of those to come; where they go to is of the next attempt of each.
+    void change(const std::function<void(Settings&)>& how);
+    const Settings& settings() const;
 
     /// Nothing is under way.
     bool idle() const;
+    /// Oldest first; of a long life, the later part.
     const std::deque<Delivery>& deliveries() const;
 
     /// The body of an event of that stream: a push that lasted 5 s, or a recording of 120 s called `name`.

@@ -141,7 +141,8 @@ Verdict Cloud::take(std::string_view form, std::chrono::system_clock::time_point
     Call call{.call = form_field(form, "call").value_or(""),
               .domain = host_of(form_field(form, "tcurl").value_or("")),
               .app = form_field(form, "app").value_or(""),
-              .name = form_field(form, "name").value_or("")};
+              .name = form_field(form, "name").value_or(""),
+              .client = form_field(form, "clientid").value_or("")};
     // A client cannot connect without an application; nginx-rtmp's own relay, which takes a stream to push it
     // on, has none, and is no player.
     if (call.app.empty() && call.call.starts_with("play")) return Verdict::accepted;

@@ -63,6 +63,7 @@ struct Call {
     std::string app;
     std::string name;  ///< stream name without its query; empty for connect
     Verdict verdict = Verdict::accepted;
+    std::string client{};  ///< nginx's number of the connection; empty for http_play
 };
 
 /// Everything seen since the start or the last `forget()`; of a long life, the later part.

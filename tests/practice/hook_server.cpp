@@ -1,6 +1,7 @@
 #include "tests/practice/hook_server.hpp"
 
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -19,6 +20,8 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/json.hpp>
+
+#include "tests/practice/changes.hpp"
 
 namespace livecanary::practice {
 
@@ -50,39 +53,6 @@ Response answer(int status, std::string body = {}) {
     response.prepare_payload();
     return response;
 }
-
-void assign(bool& to, const json::value& from) { to = from.as_bool(); }
-void assign(int& to, const json::value& from) { to = from.to_number<int>(); }
-void assign(std::string& to, const json::value& from) { to = from.as_string(); }
-void assign(std::chrono::milliseconds& to, const json::value& from) {
-    to = std::chrono::milliseconds(from.to_number<int>());
-}
-void assign(std::chrono::seconds& to, const json::value& from) {
-    to = std::chrono::seconds(from.to_number<int>());
-}
-void assign(std::set<std::string>& to, const json::value& from) {
-    to = json::value_to<std::set<std::string>>(from);
-}
-
-/// Changes members of a struct by the fields of a JSON object; a field nobody took is a mistake.
-class Changes {
-public:
-    explicit Changes(const std::string& body) {
-        if (!body.empty()) fields_ = json::parse(body).as_object();
-    }
-    template <class Member>
-    void take(std::string_view name, Member& member) {
-        if (const auto* value = fields_.if_contains(name)) assign(member, *value);
-        fields_.erase(name);
-    }
-    void end() const {
-        if (!fields_.empty())
-            throw std::invalid_argument("unknown field " + std::string(fields_.begin()->key()));
-    }
-
-private:
-    json::object fields_;
-};
 
 json::object described(const Behaviour& behaviour) {
     return {{"calls", json::value_from(behaviour.calls)},
@@ -180,6 +150,17 @@ public:
     void on_kick(std::function<int(const std::string&, const std::string&)> kick) {
         on_thread([this, &kick] { kick_ = std::move(kick); });
     }
+    void on_call(std::function<void(const Call&)> told) {
+        on_thread([this, &told] { told_ = std::move(told); });
+    }
+    void on_control(const std::string& target, ControlHandler handler) {
+        on_thread([this, &target, &handler] {
+            if (handler)
+                handlers_[target] = std::move(handler);
+            else
+                handlers_.erase(target);
+        });
+    }
     bool wait_until(const std::function<bool(const Seen&)>& enough, std::chrono::milliseconds timeout) const {
         std::unique_lock lock(mutex_);
         return called_.wait_for(lock, timeout, [&] { return enough(cloud_.seen); });
@@ -216,12 +197,15 @@ private:
         const std::string call = http_play ? "http_play" : form_field(request.body(), "call").value_or("");
         Behaviour behaviour;
         Verdict verdict = Verdict::accepted;
+        Call seen;
         {
             const std::scoped_lock lock(mutex_);
             behaviour = cloud_.behaviour;
             verdict = http_play ? cloud_.take_http_play(as_text(request[http::field::host]),
                                                         as_text(request["X-Original-URI"]), now_())
                                 : cloud_.take(request.body(), now_());
+            // Of nginx's own relays none is kept.
+            if (!cloud_.seen.calls.empty()) seen = cloud_.seen.calls.back();
         }
         called_.notify_all();
         const bool affected = behaviour.calls.contains(call);
@@ -240,7 +224,8 @@ private:
         Response response = answer(status);
         if (verdict == Verdict::unknown_domain || verdict == Verdict::unknown_app)
             response.set("X-Play-Status", "404");
-        co_await http::async_write(socket, response, no_throw);
+        const auto [unwritten, written] = co_await http::async_write(socket, response, no_throw);
+        if (!unwritten && status == 200 && told_ && seen.call == call && !http_play) told_(seen);
     }
 
     asio::awaitable<void> control_session(tcp::socket socket) {
@@ -299,6 +284,10 @@ private:
             fields.end();
             return answer(200, json::serialize(json::object{{"dropped", kick_(app, name)}}));
         }
+        if (const auto found = handlers_.find(target); found != handlers_.end()) {
+            const std::string said = found->second(std::string(request.method_string()), request.body());
+            return said.empty() ? answer(404) : answer(200, said);
+        }
         return answer(404);
     }
 
@@ -310,6 +299,8 @@ private:
     std::uint16_t control_port_;
     std::set<tcp::socket*> hook_sockets_;                              ///< used on the thread only
     std::function<int(const std::string&, const std::string&)> kick_;  ///< used on the thread only
+    std::function<void(const Call&)> told_;                            ///< likewise
+    std::map<std::string, ControlHandler> handlers_;                   ///< likewise, by target
     mutable std::mutex mutex_;                                         ///< guards cloud_
     mutable std::condition_variable called_;
     mutable Cloud cloud_;
@@ -353,6 +344,10 @@ void HookServer::vanish() { server_->vanish(); }
 void HookServer::reappear() { server_->reappear(); }
 void HookServer::on_kick(std::function<int(const std::string& app, const std::string& name)> kick) {
     server_->on_kick(std::move(kick));
+}
+void HookServer::on_call(std::function<void(const Call&)> told) { server_->on_call(std::move(told)); }
+void HookServer::on_control(const std::string& target, ControlHandler handler) {
+    server_->on_control(target, std::move(handler));
 }
 Seen HookServer::seen() const {
     return server_->with_cloud([](const Cloud& cloud) { return cloud.seen; });

@@ -24,9 +24,26 @@ namespace livecanary::practice {
 /// - `PUT /domains/NAME` with `main_key`, `backup_key`, `auth`, `apps`, `grace_seconds`, `play_key`,
 ///   `play_backup_key`, `push`: what is left out stays as it is; `DELETE /domains/NAME`
 /// - `POST /vanish`, `POST /reappear`; `POST /kick` with `app`, `name`: `{"dropped":1}`
+/// - with CloudEvents (livecanary-practice --callbacks): `GET /callbacks`; `POST /callbacks` changes the
+/// members
+///   given and answers the same, `{"lost":[100],"recording":false}`:
+///   - `to`: the callback URL, `"http://127.0.0.1:9878/live"`; `dead`: true: nobody is reached there
+///   - `key`: the template's CallbackKey; never given back
+///   - `lost`: event numbers (1, 0, 100) that are not sent, as if the template had no URL for them
+///   - `delay_ms`: before the first attempt of each event
+///   - `retries`, `retry_every_ms`: as documented 12 and 60000, until the answer is HTTP 200
+///   - `recording`: false: pushes are not recorded, and there is no event 100
+///   - `record_scale`: a recording is told of as so many times as long as its push (1): the backend stores
+///   none
+///     of 60 s or less
+///   - `format`: `file_format` of event 100, "MP4" or "mp4"; `video_id`: whether event 100 has it, as the
+///     documents of 2016 and 2017 have and today's have not
+///   - and in the answer, by event: `"sent":{"1":{"delivered":3,"given_up":0,"under_way":1}}`
 class HookServer {
 public:
     using WallClock = std::function<std::chrono::system_clock::time_point()>;
+    /// Of method and body to the JSON to answer; empty: 404. What it throws is answered with 400.
+    using ControlHandler = std::function<std::string(const std::string& method, const std::string& body)>;
     struct Options {
         std::string address = "127.0.0.1";
         std::uint16_t port = 0;          ///< 0: a free one
@@ -62,6 +79,11 @@ public:
     void reappear();
     /// What `POST /kick` of the control API calls; returns how many publishers were dropped.
     void on_kick(std::function<int(const std::string& app, const std::string& name)> kick);
+    /// Told of each call of nginx-rtmp once it was answered with 200, on the server's thread; empty: nobody
+    /// is. None is under way any more when this returns.
+    void on_call(std::function<void(const Call&)> told);
+    /// Answers `target` of the control API, on the server's thread; empty: nobody does.
+    void on_control(const std::string& target, ControlHandler handler);
 
     Seen seen() const;
     void forget();

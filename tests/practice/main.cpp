@@ -19,6 +19,7 @@
 
 #include "tests/practice/backend.hpp"
 #include "tests/practice/cdn_edge.hpp"
+#include "tests/practice/cloud_events.hpp"
 #include "tests/practice/cos_server.hpp"
 #include "tests/practice/hook_server.hpp"
 #include "tests/practice/nginx_rtmp.hpp"
@@ -53,6 +54,13 @@ Prints one line of JSON with the addresses once everything is up.
   --backend           run the business backend too, over a MariaDB and a Redis of its own
   --backend-port N    its port on 127.0.0.1 (default: a free one)
   --record            record what is pushed under DIR/recordings
+  --callbacks URL     record, and tell of pushes and recordings at http://127.0.0.1:PORT/PATH with signed events 1, 0
+                      and 100; "backend" for the callback of --backend. An event that is not answered with 200 is
+                      sent 12 times more, a minute apart. Faults: /callbacks of the control port (hook_server.hpp)
+  --callback-key FILE holds the template's key (default: that of --backend)
+  --record-scale N    tell of recordings N times as long as what was pushed (default: 1), since the backend stores
+                      none of 60 s or less
+  --record-format F   file_format of event 100: MP4 (the default) or mp4, which alone the backend knows as such
 )";
 
 // What the practice object store has.
@@ -85,7 +93,11 @@ std::map<std::string, std::string> parse(int argc, char** argv) {
                                                {"cdn-domain", "cover.cdn.example.com"},
                                                {"cdn-key", ""},
                                                {"cdn-port", "0"},
-                                               {"backend-port", "0"}};
+                                               {"backend-port", "0"},
+                                               {"callbacks", ""},
+                                               {"callback-key", ""},
+                                               {"record-scale", "1"},
+                                               {"record-format", "MP4"}};
     for (int i = 1; i < argc; ++i) {
         std::string_view option = argv[i];
         if (!option.starts_with("--")) throw UsageError("not an option: " + std::string(option));
@@ -125,6 +137,35 @@ std::string key(const std::string& file, const char* variable) {
     return text;
 }
 
+double positive(const std::string& text) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size() || !(number > 0))
+        throw UsageError("not a number above 0: " + text);
+    return number;
+}
+
+/// What --callbacks and its like ask for. `backend`: null if there is none.
+CloudEvents::Options told_of(const std::map<std::string, std::string>& options, const Backend* backend) {
+    CloudEvents::Options told;
+    const std::string& to = options.at("callbacks");
+    const std::string& file = options.at("callback-key");
+    if (backend == nullptr && to == "backend") throw UsageError("--callbacks backend needs --backend");
+    if (backend == nullptr && file.empty())
+        throw UsageError("--callbacks needs --callback-key FILE or --backend");
+    told.sender.key = file.empty() ? backend->config().callback_key : key(file, "");
+    try {
+        set_url(told.sender, to == "backend" ? backend->url() + "/callback/tape_callback.php" : to);
+    } catch (const std::invalid_argument& error) {
+        throw UsageError(std::string("--callbacks: ") + error.what());
+    }
+    // The backend takes no recording without it.
+    told.sender.video_id = true;
+    told.sender.record_format = options.at("record-format");
+    told.record_scale = positive(options.at("record-scale"));
+    return told;
+}
+
 /// A folder in the one that was given; nothing if none was.
 std::filesystem::path folder(const std::string& directory, const char* name) {
     return directory.empty() ? "" : std::filesystem::path(directory) / name;
@@ -145,13 +186,14 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
             {.play_key = key(options.at("play-key"), "LIVECANARY_PRACTICE_PLAY_KEY"),
              .play_backup_key = key(options.at("play-backup-key"), "LIVECANARY_PRACTICE_PLAY_BACKUP_KEY"),
              .push = false});
+    const bool callbacks = !options.at("callbacks").empty();
     std::vector<std::string> push_to;
     if (!options.at("flv-push").empty()) push_to.push_back(options.at("flv-push"));
     NginxRtmp nginx({.directory = options.at("dir"),
                      .rtmp_port = port(options.at("rtmp-port")),
                      .http_port = port(options.at("http-port")),
                      .hook_port = hook.port(),
-                     .record = options.contains("record"),
+                     .record = options.contains("record") || callbacks,
                      .hls = play,
                      .push_to = std::move(push_to)});
     hook.on_kick([&nginx](const std::string& app, const std::string& name) { return nginx.kick(app, name); });
@@ -196,6 +238,12 @@ int serve(const std::map<std::string, std::string>& options, const sigset_t& sig
             config.cos_secret_key = key(options.at("cos"), "");
             backend->backend.configure(config);
         }
+    }
+    std::optional<CloudEvents> events;
+    if (callbacks) {
+        CloudEvents::Options told = told_of(options, backend ? &backend->backend : nullptr);
+        told.video_url = [&nginx](const std::string& stream) { return nginx.recording_url(stream); };
+        events.emplace(hook, std::move(told));
     }
     boost::json::object addresses{
         {"rtmp_port", nginx.rtmp_port()},

@@ -96,8 +96,9 @@ void NginxRtmp::write_configuration() const {
     for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
         out << "    " << kind << "_temp_path " << dir << "/" << kind << ";\n";
     out << "    server {\n        listen " << options_.address << ":" << http_port_
-        << ";\n        location /control { rtmp_control all; }\n        location /stat { rtmp_stat all; }\n"
-        << "    }\n}\n";
+        << ";\n        location /control { rtmp_control all; }\n        location /stat { rtmp_stat all; }\n";
+    if (options_.record) out << "        location /vod/ { alias " << dir << "/recordings/; }\n";
+    out << "    }\n}\n";
     if (!out.flush()) throw std::runtime_error("cannot write " + dir + "/nginx.conf");
 }
 
@@ -143,6 +144,13 @@ std::vector<std::filesystem::path> NginxRtmp::recordings(const std::string& name
     }
     std::ranges::sort(found);
     return found;
+}
+
+std::string NginxRtmp::recording_url(const std::string& name) const {
+    const auto found = recordings(name);
+    if (found.empty()) return {};
+    return "http://" + options_.address + ":" + std::to_string(http_port_) + "/vod/" +
+           found.back().filename().string();
 }
 
 int NginxRtmp::kick(const std::string& app, const std::string& name) {

@@ -26,8 +26,9 @@ public:
         std::uint16_t http_port = 0;  ///< control and statistics; 0: a free one
         std::uint16_t hook_port = 0;  ///< of the HookServer on 127.0.0.1; 0: no hooks
         bool connect_hook = true;     ///< on_connect too, not only publish, play and publish_done
-        bool record = false;          ///< write what `live` and `open` receive to FLV files
-        bool hls = false;             ///< write what `live` receives as HLS under `hls()`
+        /// Write what `live` and `open` receive to FLV files, and serve them over HTTP.
+        bool record = false;
+        bool hls = false;                              ///< write what `live` receives as HLS under `hls()`
         std::chrono::milliseconds hls_fragment{1000};  ///< aimed at; a fragment ends at a keyframe only
         std::chrono::milliseconds hls_playlist{6000};  ///< media that a playlist lists
         /// RTMP servers that get what `live` receives: `rtmp://HOST:PORT/APP`, the names stay.
@@ -50,6 +51,8 @@ public:
 
     /// Finished or growing recordings of stream `name`, oldest first.
     std::vector<std::filesystem::path> recordings(const std::string& name) const;
+    /// Where the newest of them can be fetched; empty if there is none.
+    std::string recording_url(const std::string& name) const;
     /// Holds `live/NAME.m3u8` and `live/NAME-N.ts` while NAME is pushed; they stay when the push ends, until
     /// nginx's clean-up finds them twice the playlist's length old.
     std::filesystem::path hls() const { return directory_ / "hls"; }
