@@ -22,6 +22,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
 
 #include "daemon/check_config_command.hpp"
 #include "daemon/log.hpp"
@@ -96,6 +98,7 @@ private:
     asio::awaitable<std::string> reload_once();
     asio::awaitable<std::vector<prometheus::MetricFamily>> metrics();
     Status status() const;
+    std::string results(const std::string& name) const;
     std::string unhealthy() const;
     void listen_to_signals();
     asio::awaitable<void> watch();
@@ -202,6 +205,7 @@ void App::adopt(Settings settings) {
         shared_.dns = std::make_shared<net::Resolver>(io_.get_executor(), settings.dns_servers);
     shared_.anchors = std::make_shared<Anchors>(settings.anchors);
     shared_.max_loop_lag = settings.max_loop_lag;
+    shared_.controls_gap = settings.controls_gap;
     shared_.max_concurrent = settings.max_concurrent_probes;
     shared_.location = settings.location;
     shared_.lang = settings.lang;
@@ -328,6 +332,13 @@ Status App::status() const {
     return status;
 }
 
+std::string App::results(const std::string& name) const {
+    boost::json::array results;
+    for (const auto& [probe, runner] : runners_)
+        if (name.empty() || name == probe) results.push_back(runner->latest());
+    return boost::json::serialize(results);
+}
+
 std::string App::unhealthy() const {
     const auto now = Clock::now();
     for (const auto& [name, runner] : runners_)
@@ -412,6 +423,7 @@ int App::run() {
     WebBackend backend;
     backend.metrics = [this] { return metrics(); };
     backend.status = [this] { return status(); };
+    backend.results = [this](const std::string& name) { return results(name); };
     backend.unhealthy = [this] { return unhealthy(); };
     backend.not_ready = [this] { return ready_ ? std::string() : std::string("starting or stopping"); };
     backend.reload = [this] { return reload(); };

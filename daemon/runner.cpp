@@ -12,6 +12,7 @@
 
 #include "daemon/explain.hpp"
 #include "daemon/log.hpp"
+#include "daemon/result_json.hpp"
 
 namespace livecanary::daemon {
 
@@ -23,8 +24,6 @@ using namespace std::chrono_literals;
 
 constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 
-/// A probe that flaps must not turn each of its incidents into a round of control pushes.
-constexpr auto controls_gap = 60s;
 /// How far past its time a loop may be until the scheduler counts as standing.
 constexpr auto standing_after = 10s;
 /// For a probe that leaves to put away what it kept; a stop as a whole has 4.5 s (app.cpp).
@@ -200,12 +199,13 @@ asio::awaitable<void> Runner::ask_anchors(RunResult& result) {
 }
 
 /// At most once an incident. Later runs of the incident are judged with what was learnt, as long as they fail
-/// the same way; another failure makes the old controls worthless.
+/// the same way; another failure makes the old controls worthless. A probe that flaps must not turn each of
+/// its incidents into a round of control pushes: hence the gap.
 asio::awaitable<void> Runner::experiment(RunResult& result) {
     const auto now = shared_.now();
     const auto failure = std::string(result.failed_phase()) + ' ' + std::string(to_string(result.reason())) +
                          ' ' + result.fingerprint;
-    if (!controls_played_ && (!controls_at_ || now - *controls_at_ >= controls_gap)) {
+    if (!controls_played_ && (!controls_at_ || now - *controls_at_ >= shared_.controls_gap)) {
         controls_played_ = true;
         controls_at_ = now;
         controls_for_ = failure;
@@ -228,6 +228,7 @@ void Runner::record(RunResult result, const Incidents::Step& step, bool confirma
         controls_.clear();
     }
 
+    latest_ = to_json(*settings_, shared_.location, result, found);
     const auto outcome = std::string(to_string(result.outcome()));
     if (status_.outcome != outcome) status_.since = result.started;
     status_.outcome = outcome;
@@ -272,6 +273,19 @@ ProbeStatus Runner::status(Clock::time_point now) const {
     status.until_next =
         std::chrono::duration_cast<std::chrono::milliseconds>(std::max(due_ - now, Clock::duration{}));
     return status;
+}
+
+boost::json::object Runner::latest() const {
+    boost::json::object latest = latest_;
+    if (latest.empty())
+        latest = {{"probe", settings_->name},
+                  {"kind", settings_->kind->name},
+                  {"target", settings_->probe.target},
+                  {"outcome", nullptr}};
+    const Standing& standing = incidents_.standing();
+    latest["standing"] = {{"consecutive_failures", standing.consecutive_failures},
+                          {"alerting", standing.alerting}};
+    return latest;
 }
 
 std::string Runner::standing_still(Clock::time_point now) const {

@@ -8,6 +8,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/json/object.hpp>
 
 #include "daemon/anchors.hpp"
 #include "daemon/exchange.hpp"
@@ -32,6 +33,7 @@ struct Shared {
     LagRecord lag{};
     DaemonMetrics metrics{};
     Clock::duration max_loop_lag = std::chrono::milliseconds(250);
+    Clock::duration controls_gap = std::chrono::seconds(60);  ///< between two rounds of a probe's controls
     std::size_t max_concurrent = 256;
     std::size_t in_flight = 0;  ///< runs under way
     std::string location{};
@@ -58,6 +60,9 @@ public:
 
     void collect(Families& into, Clock::time_point now) const { metrics_.collect(into, now, shared_.wall()); }
     ProbeStatus status(Clock::time_point now) const;
+    /// The last result with what it means for alerts, as the API shows it (`standing`); before the first run
+    /// only what the probe is.
+    boost::json::object latest() const;
     const Standing& standing() const noexcept { return incidents_.standing(); }
     /// Why the loop stands: its slot or its run's deadline is long past. Empty if it does not.
     std::string standing_still(Clock::time_point now) const;
@@ -97,6 +102,7 @@ private:
     std::optional<Clock::time_point> controls_at_{};
 
     ProbeStatus status_{};
+    boost::json::object latest_{};
 };
 
 }  // namespace livecanary::daemon

@@ -276,6 +276,7 @@ private:
             in->path("state_directory", settings_->state_directory);
             in->optional("max_concurrent_probes", settings_->max_concurrent_probes, 1, 10'000);
             in->optional("max_loop_lag", settings_->max_loop_lag, 1ms, 1min);
+            in->optional("controls_gap", settings_->controls_gap, 0ms, 24h);
             in->optional("reference", settings_->reference);
             in->unread();
         }

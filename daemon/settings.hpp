@@ -41,7 +41,8 @@ struct Settings {
     std::string state_directory = "/var/lib/livecanary";  ///< default: $STATE_DIRECTORY, if systemd sets it
     std::size_t max_concurrent_probes = 256;
     std::chrono::milliseconds max_loop_lag{250};  ///< a run during which the loop was later is inconclusive
-    bool reference = true;                        ///< the built-in probe of ourselves
+    std::chrono::milliseconds controls_gap{60'000};  ///< least time between two rounds of a probe's controls
+    bool reference = true;                           ///< the built-in probe of ourselves
     std::vector<std::string> web_listen{"127.0.0.1:9877"};  ///< "127.0.0.1:9877", "[::1]:9877", ":9877"
     std::vector<std::string> dns_servers{};  ///< "192.0.2.1" or "192.0.2.1:53"; empty: the system's
     std::vector<std::string> anchors{};      ///< http(s) URLs of neutral targets

@@ -50,6 +50,9 @@ constexpr auto accept_pause = std::chrono::milliseconds(100);
 constexpr std::string_view text_type = "text/plain; charset=utf-8";
 constexpr std::string_view html_type = "text/html; charset=utf-8";
 constexpr std::string_view css_type = "text/css; charset=utf-8";
+constexpr std::string_view json_type = "application/json";
+/// Followed by `/NAME`, one probe.
+constexpr std::string_view probes_path = "/api/v1/probes";
 constexpr std::string_view metrics_type = "text/plain; version=0.0.4; charset=utf-8";
 
 using Request = http::request<http::string_body>;
@@ -342,7 +345,8 @@ private:
     asio::awaitable<Reply> answer(const Request& request) {
         const std::string_view target(request.target().data(), request.target().size());
         const std::string_view path = target.substr(0, target.find('?'));
-        const bool pages = path == "/" || path == "/style.css" || path == "/metrics" ||
+        const bool api = path == probes_path || path.starts_with(std::string(probes_path) + '/');
+        const bool pages = api || path == "/" || path == "/style.css" || path == "/metrics" ||
                            path == "/-/healthy" || path == "/-/ready";
         if (!pages && path != "/-/reload")
             co_return sentence(http::status::not_found, "there is no such page");
@@ -354,6 +358,7 @@ private:
         }
         if (path == "/") co_return co_await status();
         if (path == "/metrics") co_return co_await metrics();
+        if (api) co_return co_await results(std::string(path.substr(probes_path.size())));
         if (path == "/-/healthy") co_return co_await state(backend_.unhealthy, "livecanary is healthy");
         if (path == "/-/ready") co_return co_await state(backend_.not_ready, "livecanary is ready");
         if (path == "/-/reload") co_return co_await reload();
@@ -385,6 +390,28 @@ private:
         Reply reply;
         reply.type = metrics_type;
         reply.body = serialize(*std::move(answer->value));
+        co_return reply;
+    }
+
+    /// In the envelope of Prometheus' API. `below`: empty, or '/' and the name of a probe.
+    asio::awaitable<Reply> results(std::string below) {
+        const std::string name = below.empty() ? below : below.substr(1);
+        Question<std::string> question = [function = backend_.results, name] {
+            return at_once<std::string>([function, name] { return function(name); });
+        };
+        const auto answer = co_await ask(std::move(question));
+        Reply reply;
+        reply.type = json_type;
+        if (!answer->value) {
+            reply.status = no_answer(answer->failed).status;
+            reply.body = R"({"status":"error","errorType":"timeout","error":"the probes did not answer"})";
+        } else if (!below.empty() && *answer->value == "[]") {
+            reply.status = http::status::not_found;
+            reply.body = R"({"status":"error","errorType":"not_found","error":"there is no such probe"})";
+        } else {
+            reply.body = R"({"status":"success","data":{"probes":)" + *answer->value + "}}";
+        }
+        reply.body += '\n';
         co_return reply;
     }
 

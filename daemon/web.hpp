@@ -42,6 +42,9 @@ struct WebBackend {
     /// All series; yields to the loop between probes.
     std::function<boost::asio::awaitable<std::vector<prometheus::MetricFamily>>()> metrics{};
     std::function<Status()> status{};
+    /// The last result of each probe in the order of their names, or of the one of that name only: a JSON
+    /// array.
+    std::function<std::string(const std::string& name)> results{};
     /// Why the scheduler stands; empty if it does not.
     std::function<std::string()> unhealthy{};
     /// Why we are not ready; empty if we are.

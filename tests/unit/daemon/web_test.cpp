@@ -111,6 +111,9 @@ protected:
         options.wall = [] { return WallTime(1'000'000'000s); };
         backend.metrics = [] { return families_of(100); };
         backend.status = [] { return Status{.location = "here", .version = "1.2.3"}; };
+        backend.results = [](const std::string& name) {
+            return std::string(name == "none" ? "[]" : R"([{"probe":")" + name + R"("}])");
+        };
         backend.unhealthy = [] { return std::string(); };
         backend.not_ready = [] { return std::string(); };
         backend.reload = [] { return said(""); };
@@ -181,6 +184,20 @@ TEST_F(WebTest, HeadHasTheHeaderOfGetAndNoBody) {
     EXPECT_EQ(get.body(), "livecanary is healthy\n");
     // The connection is still in step.
     EXPECT_EQ(one.ask("GET", "/-/ready").body(), "livecanary is ready\n");
+}
+
+TEST_F(WebTest, LastResultsInTheEnvelopeOfPrometheus) {
+    start();
+    const Response all = get("/api/v1/probes");
+    EXPECT_EQ(all.result_int(), 200U);
+    EXPECT_EQ(all[http::field::content_type], "application/json");
+    EXPECT_EQ(all.body(), "{\"status\":\"success\",\"data\":{\"probes\":[{\"probe\":\"\"}]}}\n");
+    EXPECT_NE(get("/api/v1/probes/push-main").body().find(R"([{"probe":"push-main"}])"), std::string::npos);
+    const Response none = get("/api/v1/probes/none");
+    EXPECT_EQ(none.result_int(), 404U);
+    EXPECT_TRUE(none.body().starts_with(R"({"status":"error","errorType":"not_found")")) << none.body();
+    EXPECT_EQ(client().ask("POST", "/api/v1/probes").result_int(), 405U);
+    EXPECT_EQ(get("/api/v1/probesque").result_int(), 404U);
 }
 
 TEST_F(WebTest, PipelinedRequestsAreAnsweredInOrder) {
