@@ -24,6 +24,7 @@
 #include "daemon/causes_command.hpp"
 #include "daemon/check_config_command.hpp"
 #include "daemon/cleanup_command.hpp"
+#include "daemon/drill_command.hpp"
 #include "daemon/log.hpp"
 #include "daemon/probe_command.hpp"
 #include "daemon/sign_command.hpp"
@@ -175,6 +176,26 @@ struct CleanupVerb {
     int run() {
         const auto settings = settings_of(common);
         return settings ? cleanup(std::cout, std::cerr, command, *settings) : config_error;
+    }
+};
+
+struct DrillVerb {
+    DrillCommand command{};
+
+    void add(CLI::App& app) {
+        auto* verb = app.add_subcommand(
+            "drill", "Breaks each thing of a practice stack in turn and shows what is named");
+        verb->add_option("--fault", command.faults, "Only this one; may be given again")
+            ->allow_extra_args(false);
+        verb->add_flag("--list", command.list, "Print what can be broken");
+        verb->add_flag("--json", command.json, "One JSON object a line");
+        verb->add_option("--practice", command.practice,
+                         "Path of livecanary-practice, of a build with tests");
+        verb->add_option("--dir", command.directory, "Keep the configuration and the logs there");
+    }
+    int run() {
+        command.live = isatty(STDERR_FILENO) != 0;
+        return drill(std::cout, std::cerr, command);
     }
 };
 
@@ -471,12 +492,14 @@ int main(int argc, char** argv) {
     CleanupVerb cleanup_verb;
     CausesVerb causes;
     SignVerb sign;
+    DrillVerb drill_verb;
     run.add(app);
     check.add(app);
     probe.add(app);
     cleanup_verb.add(app);
     causes.add(app);
     sign.add(app);
+    drill_verb.add(app);
     app.add_subcommand("version", "Version, commit, compiler, libraries");
     if (argc > 1 && std::string_view(argv[1]) == "--version") return print_version();
     std::vector<std::string> names;
@@ -502,6 +525,7 @@ int main(int argc, char** argv) {
         if (app.got_subcommand("cleanup")) return cleanup_verb.run();
         if (app.got_subcommand("causes")) return causes.run();
         if (app.got_subcommand("sign")) return sign.run();
+        if (app.got_subcommand("drill")) return drill_verb.run();
         return print_version();
     } catch (const std::exception& e) {
         std::cerr << "livecanary: internal error: " << e.what() << '\n';

@@ -21,6 +21,7 @@
 #include "tests/practice/cdn_edge.hpp"
 #include "tests/practice/cloud_events.hpp"
 #include "tests/practice/cos_server.hpp"
+#include "tests/practice/drill_stack.hpp"
 #include "tests/practice/hook_server.hpp"
 #include "tests/practice/nginx_rtmp.hpp"
 #include "tests/practice/play_front.hpp"
@@ -61,6 +62,10 @@ Prints one line of JSON with the addresses once everything is up.
   --record-scale N    tell of recordings N times as long as what was pushed (default: 1), since the backend stores
                       none of 60 s or less
   --record-format F   file_format of event 100: MP4 (the default) or mp4, which alone the backend knows as such
+With --drill alone, as `livecanary drill` starts it:
+  --drill --list      prints the faults it can show, as JSON
+  --drill --dir DIR   runs all of the above, with a configuration of livecanary that watches it in DIR, and a
+                      control port where these faults are switched on and off (drill_stack.hpp)
 )";
 
 // What the practice object store has.
@@ -323,6 +328,16 @@ int main(int argc, char** argv) {
         if (argc > 1 && std::string_view(argv[1]) == "--help") {
             std::cout << help;
             return 0;
+        }
+        // Ways of its own, for `livecanary drill`.
+        if (argc > 1 && std::string_view(argv[1]) == "--drill") {
+            const std::string_view what = argc > 2 ? argv[2] : "";
+            if (argc == 3 && what == "--list") {
+                std::cout << faults_json() << std::endl;
+                return 0;
+            }
+            if (argc != 4 || what != "--dir") throw UsageError("--drill goes with --list or --dir DIR");
+            return serve_drill(argv[3]);
         }
         return serve(parse(argc, argv), signals);
     } catch (const UsageError& error) {

@@ -1,0 +1,225 @@
+#include "daemon/drill.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <ostream>
+#include <string_view>
+
+#include <boost/json/parse.hpp>
+
+#include "daemon/result_json.hpp"
+
+namespace livecanary::daemon {
+
+namespace json = boost::json;
+
+namespace {
+
+/// Catalogue and contract: those that look alike come with the right one among the first three.
+constexpr std::size_t candidates_that_count = 3;
+
+std::string text_of(const json::object& object, std::string_view key) {
+    const auto* value = object.if_contains(key);
+    if (value == nullptr || !value->is_string()) return {};
+    return {value->as_string().c_str(), value->as_string().size()};
+}
+
+std::vector<std::string> candidates_of(const json::object& result) {
+    std::vector<std::string> causes;
+    if (const auto* list = result.if_contains("candidates"))
+        for (const auto& candidate : list->as_array())
+            causes.push_back(text_of(candidate.as_object(), "cause"));
+    return causes;
+}
+
+std::string seconds_text(double seconds) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f", seconds);
+    return text;
+}
+
+/// "cause", or "class: first, second, third".
+std::string said(const DrillRow::Named& named) {
+    if (named.candidates.empty()) return named.label.empty() ? "nothing" : named.label;
+    std::string text = named.label.empty() ? "" : named.label + ": ";
+    for (std::size_t i = 0; i < std::min(named.candidates.size(), candidates_that_count); ++i)
+        text += (i == 0 ? "" : ", ") + named.candidates[i];
+    return text;
+}
+
+bool is_right(const DrillFault& fault, const DrillFault::NamedBy& by, const DrillRow::Named& named) {
+    // More than was asked for: the rules over several probes may single out what this one cannot.
+    if (named.label == fault.cause) return true;
+    if (by.label != named.label) return false;
+    const auto end = named.candidates.begin() +
+                     static_cast<std::ptrdiff_t>(std::min(named.candidates.size(), candidates_that_count));
+    return std::find(named.candidates.begin(), end, fault.cause) != end;
+}
+
+}  // namespace
+
+std::vector<DrillFault> read_faults(std::string_view text) {
+    std::vector<DrillFault> faults;
+    const json::value parsed = json::parse(text);
+    for (const auto& value : parsed.as_object().at("faults").as_array()) {
+        const json::object& object = value.as_object();
+        DrillFault fault{.id = text_of(object, "id"),
+                         .breaks = text_of(object, "breaks"),
+                         .cause = text_of(object, "cause"),
+                         .seed = object.at("seed").as_bool()};
+        fault.fresh_start = object.at("fresh_start").as_bool();
+        for (const auto& by : object.at("named_by").as_array())
+            fault.named_by.push_back(
+                {.probe = text_of(by.as_object(), "probe"), .label = text_of(by.as_object(), "label")});
+        for (const auto& cause : object.at("explained").as_array())
+            fault.explained.emplace(cause.as_string().c_str());
+        faults.push_back(std::move(fault));
+    }
+    return faults;
+}
+
+bool DrillRow::right() const {
+    return trouble.empty() && wrong.empty() && named.size() == fault.named_by.size() &&
+           std::ranges::all_of(named, &Named::right);
+}
+
+double DrillRow::seconds() const {
+    double slowest = 0;
+    for (const Named& one : named) slowest = std::max(slowest, one.seconds);
+    return slowest;
+}
+
+DrillWatch::DrillWatch(DrillFault fault, WallTime since) : since_text_(rfc3339(since)), since_(since) {
+    row_.fault = std::move(fault);
+}
+
+void DrillWatch::observe(const json::array& results, WallTime now) {
+    bool all = true;
+    for (const auto& value : results) {
+        const json::object& result = value.as_object();
+        // Both are RFC 3339 in UTC with milliseconds: their order is that of the texts.
+        const bool after = text_of(result, "started") >= since_text_;
+        all = all && after;
+        if (!after || text_of(result, "outcome") != "failed") continue;
+        if (!judged_.insert(text_of(result, "run_id")).second) continue;
+        const std::string cause = text_of(result, "cause");
+        DrillRow::Named named{.probe = text_of(result, "probe"),
+                              .label = cause.empty() ? text_of(result, "class") : cause};
+        if (cause.empty()) named.candidates = candidates_of(result);
+        named.seconds = std::chrono::duration<double>(now - since_).count();
+        const DrillFault& fault = row_.fault;
+        if (!cause.empty() && cause != fault.cause && !fault.explained.contains(cause) &&
+            std::ranges::none_of(row_.wrong, [&](const DrillRow::Named& w) {
+                return w.probe == named.probe && w.label == named.label;
+            }))
+            row_.wrong.push_back(named);
+        const auto by = std::ranges::find(fault.named_by, named.probe, &DrillFault::NamedBy::probe);
+        if (by == fault.named_by.end()) continue;
+        named.right = is_right(fault, *by, named);
+        const auto before = std::ranges::find(row_.named, named.probe, &DrillRow::Named::probe);
+        if (before == row_.named.end())
+            row_.named.push_back(std::move(named));
+        else if (!before->right)
+            *before = std::move(named);
+    }
+    all_have_run_ = all_have_run_ || all;
+}
+
+bool DrillWatch::named() const {
+    return row_.named.size() == row_.fault.named_by.size() &&
+           std::ranges::all_of(row_.named, &DrillRow::Named::right);
+}
+
+std::vector<std::string> not_well(const json::array& results, WallTime since) {
+    const std::string from = rfc3339(since);
+    std::vector<std::string> waiting;
+    for (const auto& value : results) {
+        const json::object& result = value.as_object();
+        const std::string outcome = text_of(result, "outcome");
+        if (text_of(result, "started") >= from && outcome == "ok") continue;
+        std::string words = text_of(result, "probe") + (outcome.empty() ? " has not run" : ' ' + outcome);
+        for (const char* key : {"phase", "reason", "cause", "class", "because", "inconclusive"})
+            if (const auto more = text_of(result, key); !more.empty()) words += ' ' + more;
+        waiting.push_back(std::move(words));
+    }
+    return waiting;
+}
+
+void print_rows(std::ostream& out, const std::vector<DrillRow>& rows) {
+    out << "| fault | what breaks | is | seconds | named by | said | |\n|---|---|---|---|---|---|---|\n";
+    std::map<std::string, std::map<std::string, int>> matrix;  // the truth → what was said → how often
+    std::set<std::string> causes;
+    std::size_t right = 0, seeds = 0, seeds_right = 0, wrong = 0, claimed = 0;
+    for (const DrillRow& row : rows) {
+        const DrillFault& fault = row.fault;
+        out << "| " << fault.id << " | " << fault.breaks << " | " << fault.cause << (fault.seed ? " *" : "")
+            << " | " << seconds_text(row.seconds()) << " | ";
+        std::string by, what;
+        bool as_cause = false;
+        for (const auto& expected : fault.named_by) {
+            const auto named = std::ranges::find(row.named, expected.probe, &DrillRow::Named::probe);
+            const std::string words = named == row.named.end() ? "nothing" : said(*named);
+            by += (by.empty() ? "" : "; ") + expected.probe;
+            what += (what.empty() ? "" : "; ") + words;
+            const std::string label = named == row.named.end() ? "nothing"
+                                      : named->label.empty()   ? "(candidates)"
+                                                               : named->label;
+            ++matrix[fault.cause][label];
+            as_cause = as_cause || label == fault.cause;
+        }
+        for (const auto& other : row.wrong) {
+            what += "; WRONG " + other.probe + ": " + said(other);
+            ++matrix[fault.cause]["WRONG: " + other.label];
+        }
+        if (!row.trouble.empty()) what += "; " + row.trouble;
+        out << by << " | " << what << " | " << (row.right() ? "right" : "WRONG") << " |\n";
+        right += row.right() ? 1U : 0U;
+        seeds += fault.seed ? 1U : 0U;
+        seeds_right += fault.seed && row.right() ? 1U : 0U;
+        wrong += row.wrong.size();
+        claimed += row.right() && as_cause ? 1U : 0U;
+        if (row.right()) causes.insert(fault.cause);
+    }
+    out << "\nConfusion matrix: what is wrong, and what the probes named, how often.\n\n"
+           "| is | named |\n|---|---|\n";
+    for (const auto& [truth, named] : matrix) {
+        out << "| " << truth << " | ";
+        bool first = true;
+        for (const auto& [label, count] : named) {
+            out << (first ? "" : ", ") << label << ' ' << count;
+            first = false;
+        }
+        out << " |\n";
+    }
+    out << '\n'
+        << right << " of " << rows.size() << " faults right, " << claimed
+        << " of them named as the cause, the others as their class with the cause among its first three; "
+        << causes.size() << " causes; " << seeds_right << " of " << seeds
+        << " failures of the owner's documents (*); " << wrong << " wrong causes\n";
+}
+
+json::object to_json(const DrillRow& row) {
+    const auto list = [](const std::vector<DrillRow::Named>& all) {
+        json::array array;
+        for (const DrillRow::Named& named : all)
+            array.push_back(
+                json::object{{"probe", named.probe},
+                             {"label", named.label},
+                             {"candidates", json::array(named.candidates.begin(), named.candidates.end())},
+                             {"seconds", named.seconds},
+                             {"right", named.right}});
+        return array;
+    };
+    return {{"fault", row.fault.id},
+            {"breaks", row.fault.breaks},
+            {"cause", row.fault.cause},
+            {"seed", row.fault.seed},
+            {"right", row.right()},
+            {"seconds", row.seconds()},
+            {"recovered_seconds", row.recovered_seconds},
+            {"named", list(row.named)},
+            {"wrong", list(row.wrong)},
+            {"trouble", row.trouble}};
+}
+
+}  // namespace livecanary::daemon
