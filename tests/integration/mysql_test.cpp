@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <boost/asio/co_spawn.hpp>
+
 #include "tests/practice/mariadb.hpp"
 #include "tests/support/mysql_stage.hpp"
 #include "tests/support/tls_peer.hpp"

@@ -22,23 +22,15 @@ public:
         Clock::time_point deadline{};
     };
 
-    boost::asio::awaitable<result<PeerAnswer>> ask(std::string probe, Question question) override {
-        asked.push_back({probe, std::string(question.what), question.with, question.deadline});
-        const auto found = answers.find(probe);
-        if (found == answers.end()) co_return PeerError::no_such_probe;
-        co_return found->second;
-    }
-    bool is_asked(std::string_view probe) const override { return wanted.contains(probe); }
-    void tell(Notice notice) override {
-        notice.number = notices.size() + 1;
-        notices.push_back(std::move(notice));
-    }
-    std::vector<Notice> told(std::string_view topic, std::uint64_t after = 0) const override {
-        std::vector<Notice> found;
-        for (const auto& notice : notices)
-            if (notice.topic == topic && notice.number > after) found.push_back(notice);
-        return found;
-    }
+    FakePeers();
+    ~FakePeers() override;
+    FakePeers(const FakePeers&) = delete;
+    FakePeers& operator=(const FakePeers&) = delete;
+
+    boost::asio::awaitable<result<PeerAnswer>> ask(std::string probe, Question question) override;
+    bool is_asked(std::string_view probe) const override;
+    void tell(Notice notice) override;
+    std::vector<Notice> told(std::string_view topic, std::uint64_t after = 0) const override;
 
     std::map<std::string, result<PeerAnswer>, std::less<>> answers{};  ///< by probe; others are not there
     std::set<std::string, std::less<>> wanted{};                       ///< for is_asked()

@@ -1,17 +1,15 @@
 #pragma once
-// Coroutines under test: started, cut, waited for, on a loop that a test turns by hand.
+// Coroutines under test: started, cut, waited for, on a loop that a test turns
+// by hand.
 #include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <utility>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
@@ -22,31 +20,35 @@ namespace livecanary::test {
 
 namespace asio = boost::asio;
 
-/// Turns the loop until `happened`. Throws if nothing is left that could make it happen.
-inline void run_until(asio::io_context& io, const std::function<bool()>& happened) {
-    io.restart();
-    while (!happened())
-        if (io.run_one() == 0) throw std::logic_error("the loop ran dry before it happened");
-}
+/// Turns the loop until `happened`. Throws if nothing is left that could make
+/// it happen.
+void run_until(asio::io_context &io, const std::function<bool()> &happened);
+
+/// Starts `work`, which `stop` can cut; then `ended` is told what it threw.
+/// Compiled once, in place of once for each type of result: it makes up most of
+/// what a test over sockets costs to build.
+void start(asio::io_context &io, asio::awaitable<void> work, asio::cancellation_slot stop,
+           std::function<void(std::exception_ptr)> ended);
 
 /// A point in time that many operations get which are not meant to reach it.
 inline Clock::time_point far() { return Clock::now() + std::chrono::minutes(10); }
 /// One that is meant to be reached.
 inline Clock::time_point soon() { return Clock::now() + std::chrono::milliseconds(50); }
 
-/// One coroutine, started at once (though it takes its first step only when the loop turns).
+/// One coroutine, started at once (though it takes its first step only when the
+/// loop turns).
 template <class T>
 class Task {
 public:
-    Task(asio::io_context& io, asio::awaitable<T> work) : io_(io), state_(std::make_shared<State>()) {
-        auto ended = [state = state_](std::exception_ptr failed, T value) {
-            state->failed = failed;
-            state->value = std::move(value);
-        };
-        asio::co_spawn(io, std::move(work), asio::bind_cancellation_slot(state_->stop.slot(), ended));
+    Task(asio::io_context &io, asio::awaitable<T> work) : io_(io), state_(std::make_shared<State>()) {
+        start(io, keep(state_, std::move(work)), state_->stop.slot(),
+              [state = state_](std::exception_ptr failed) {
+                  state->failed = failed;
+                  state->ended = true;
+              });
     }
 
-    bool ended() const { return state_->value.has_value(); }
+    bool ended() const { return state_->ended; }
     /// Cancels it, as the daemon does with a run that shutdown ends.
     void cut() { state_->stop.emit(asio::cancellation_type::terminal); }
     /// Turns the loop until it has ended; throws what it threw.
@@ -61,27 +63,26 @@ private:
         asio::cancellation_signal stop;
         std::exception_ptr failed{};
         std::optional<T> value{};
+        bool ended = false;
     };
-    asio::io_context& io_;
+    static asio::awaitable<void> keep(std::shared_ptr<State> state, asio::awaitable<T> work) {
+        state->value = co_await std::move(work);
+    }
+    asio::io_context &io_;
     std::shared_ptr<State> state_;
 };
 
 template <class T>
-T await(asio::io_context& io, asio::awaitable<T> work) {
+T await(asio::io_context &io, asio::awaitable<T> work) {
     return Task<T>(io, std::move(work)).wait();
 }
 
 /// Holds coroutines up until it is opened.
 class Gate {
 public:
-    explicit Gate(asio::io_context& io) : closed_(io, Clock::time_point::max()) {}
-    void open() {
-        open_ = true;
-        closed_.cancel();
-    }
-    asio::awaitable<void> pass() {
-        if (!open_) co_await closed_.async_wait(net::no_throw);
-    }
+    explicit Gate(asio::io_context &io);
+    void open();
+    asio::awaitable<void> pass();
 
 private:
     asio::steady_timer closed_;

@@ -4,6 +4,8 @@
 
 #include <set>
 
+#include <boost/json/parse.hpp>
+
 #include "probes/callback/client.hpp"
 #include "tests/support/scripted_peer.hpp"
 #include "tests/support/tls_peer.hpp"

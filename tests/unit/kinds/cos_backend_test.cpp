@@ -7,6 +7,7 @@
 
 #include "probes/cos_roundtrip/client.hpp"
 #include "probes/cos_roundtrip/controls.hpp"
+#include "probes/protocol/cos_sign.hpp"
 #include "tests/unit/kinds/cos_stage.hpp"
 
 namespace livecanary::test {

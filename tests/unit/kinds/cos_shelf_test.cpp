@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "probes/protocol/cos_sign.hpp"
 #include "tests/unit/kinds/cos_stage.hpp"
 
 namespace livecanary::test {

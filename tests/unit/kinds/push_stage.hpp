@@ -19,11 +19,7 @@ namespace livecanary::test {
 
 using namespace std::chrono_literals;
 
-inline asio::awaitable<RunResult> push_to_end(rtmp_push::Plan plan, ProbeRun& run) {
-    co_await asio::this_coro::throw_if_cancelled(false);
-    co_await rtmp_push::push(plan, run);
-    co_return run.end();
-}
+asio::awaitable<RunResult> push_to_end(rtmp_push::Plan plan, ProbeRun& run);
 
 /// A failed run as the daemon judges it.
 struct Judged {
@@ -37,55 +33,26 @@ struct PushStage {
     net::Resolver dns{io.get_executor(), {names.address()}};
     Env env{};
 
-    PushStage() { env.dns = &dns; }
+    PushStage();
+    ~PushStage();
+    PushStage(const PushStage&) = delete;
+    PushStage& operator=(const PushStage&) = delete;
 
     /// To `server`, with more media than a test has time for: what ends it is the server.
-    static rtmp_push::Plan plan(const ScriptedRtmpServer& server, std::chrono::milliseconds media = 1min) {
-        rtmp_push::Plan plan;
-        plan.url = {.host = "127.0.0.1", .port = server.port(), .app = "live", .stream_name = "canary"};
-        plan.media = media;
-        return plan;
-    }
-    RunResult push(rtmp_push::Plan plan, Clock::duration timeout = 30s) {
-        ProbeRun run(env, timeout);
-        return await(io, push_to_end(std::move(plan), run));
-    }
+    static rtmp_push::Plan plan(const ScriptedRtmpServer& server, std::chrono::milliseconds media = 1min);
+    RunResult push(rtmp_push::Plan plan, Clock::duration timeout = 30s);
     /// A probe out of its keys; secrets come from `{ env = "MAIN" }`, `{ env = "BACKUP" }` and `{ env =
     /// "OTHER" }`.
-    static Probe make(const std::string& keys) {
-        const FakeWorld world{
-            .variables = {{"MAIN", "main-key"}, {"BACKUP", "backup-key"}, {"OTHER", "other-key"}}};
-        TomlText text(keys, world);
-        Probe probe = rtmp_push::kind.make(text.reader());
-        text.reader().unread();
-        EXPECT_EQ(text.mistakes(), std::vector<std::string>{});
-        return probe;
-    }
+    static Probe make(const std::string& keys);
     /// One run and, if it failed, its controls and what follows from them.
-    Judged judge(const Probe& probe, Clock::duration timeout = 30s) {
-        ProbeRun run(env, timeout);
-        Judged judged{.run = await(io, probe.run(run))};
-        if (judged.run.outcome() != RunOutcome::failed) return judged;
-        ProbeRun controls(env, 2 * timeout);
-        judged.run.controls = await(io, probe.controls(controls, judged.run));
-        judged.diagnosis = probe.diagnose(judged.run);
-        return judged;
-    }
+    Judged judge(const Probe& probe, Clock::duration timeout = 30s);
     /// Turns the loop until all clients of `server` have left.
-    void wait_until_deserted(const ScriptedRtmpServer& server) {
-        run_until(io, [&] { return server.deserted(); });
-    }
+    void wait_until_deserted(const ScriptedRtmpServer& server);
 };
 
-inline std::string reason_text(const RunResult& run) {
-    return run.code ? std::string(to_string(run.reason())) : std::string();
-}
+std::string reason_text(const RunResult& run);
 
 /// The phases a run went through, in order, with blanks between them.
-inline std::string way(const RunResult& run) {
-    std::string names;
-    for (const auto& phase : run.phases) names += (names.empty() ? "" : " ") + std::string(phase.phase.name);
-    return names;
-}
+std::string way(const RunResult& run);
 
 }  // namespace livecanary::test

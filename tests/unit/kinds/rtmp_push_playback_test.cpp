@@ -6,6 +6,8 @@
 #include <functional>
 #include <memory>
 
+#include <boost/asio/write.hpp>
+
 #include "probes/protocol/h264.hpp"
 #include "probes/protocol/stamp.hpp"
 #include "probes/protocol/test_stream.hpp"

@@ -5,6 +5,9 @@
 #include <functional>
 #include <memory>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/write.hpp>
+
 #include "tests/support/fake_peers.hpp"
 #include "tests/support/tls_peer.hpp"
 #include "tests/unit/kinds/push_stage.hpp"

@@ -1,3 +1,5 @@
+#include <boost/asio/write.hpp>
+
 #include "probes/net/connection.hpp"
 
 #include <gtest/gtest.h>
@@ -292,7 +294,8 @@ TEST_F(ConnectionTest, CloseIsInGoodOrderAlsoWithUnreadBytes) {
 
 asio::awaitable<void> talk_and_read_after(tcp::socket socket, Gate& gate, std::string& heard) {
     co_await asio::async_write(socket, asio::buffer("unread", 6), net::no_throw);
-    co_await scripts::read_after(std::move(socket), gate, heard);
+    const Script rest = hears_after(gate, heard);
+    co_await rest(std::move(socket));
 }
 
 // Unread bytes would make the kernel reset the connection, and drop what we have written.

@@ -1,4 +1,7 @@
 // A connection that was let go of: what it still tells.
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+
 #include "probes/net/held_socket.hpp"
 
 #include <gtest/gtest.h>

@@ -7,7 +7,9 @@
 #include <filesystem>
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/read_until.hpp>
+#include <boost/asio/write.hpp>
 
 #include "probes/protocol/push_url.hpp"
 #include "tests/support/scripted_peer.hpp"

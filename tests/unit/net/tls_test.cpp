@@ -7,7 +7,9 @@
 #include <string>
 #include <string_view>
 
+#include <boost/asio/read.hpp>
 #include <boost/asio/ssl/error.hpp>
+#include <boost/asio/write.hpp>
 
 #include "probes/net/connection.hpp"
 #include "tests/support/scripted_peer.hpp"
