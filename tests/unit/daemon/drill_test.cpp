@@ -1,0 +1,193 @@
+#include "daemon/drill.hpp"
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "daemon/child_process.hpp"
+#include "daemon/result_json.hpp"
+
+namespace livecanary::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+namespace json = boost::json;
+
+const WallTime broken_at{1'800'000'000s};
+
+/// A result as the API has it, of a run that began `after` the fault.
+json::value result(const std::string& probe, std::chrono::milliseconds after, const std::string& outcome,
+                   const std::string& cause = {}, const std::string& cause_class = {},
+                   std::vector<std::string> candidates = {}, int failures = 2) {
+    json::array list;
+    for (const auto& candidate : candidates) list.push_back({{"cause", candidate}, {"why", ""}});
+    const auto or_null = [](const std::string& text) {
+        return text.empty() ? json::value(nullptr) : json::value(text);
+    };
+    return {{"probe", probe},
+            {"run_id", probe + std::to_string(after.count())},
+            {"started", rfc3339(broken_at + after)},
+            {"outcome", outcome},
+            {"cause", or_null(cause)},
+            {"class", or_null(cause_class)},
+            {"candidates", std::move(list)},
+            {"standing", {{"consecutive_failures", failures}, {"alerting", false}}}};
+}
+
+DrillFault fault_named_by(std::vector<DrillFault::NamedBy> named_by) {
+    return {.id = "key-changed", .breaks = "the key", .cause = "wrong_key", .named_by = std::move(named_by)};
+}
+
+DrillRow after_one(const DrillFault& fault, const json::value& one) {
+    DrillWatch watch(fault, broken_at);
+    watch.observe({one}, broken_at + 3s);
+    return watch.row();
+}
+
+TEST(Drill, ReadsWhatThePracticeStackCanBreak) {
+    const auto faults =
+        read_faults(R"({"faults":[{"id":"a","breaks":"b","cause":"c","seed":true,"fresh_start":false,)"
+                    R"("named_by":[{"probe":"p","label":"c"}],"explained":["d"]}]})");
+    ASSERT_EQ(faults.size(), 1U);
+    EXPECT_EQ(faults[0].cause, "c");
+    EXPECT_TRUE(faults[0].seed);
+    EXPECT_EQ(faults[0].named_by.at(0).probe, "p");
+    EXPECT_TRUE(faults[0].explained.contains("d"));
+    EXPECT_ANY_THROW(read_faults("{}"));
+    EXPECT_ANY_THROW(read_faults("nonsense"));
+}
+
+TEST(Drill, AClaimedCauseIsRight) {
+    const DrillRow row =
+        after_one(fault_named_by({{"p", "wrong_key"}}), result("p", 1s, "failed", "wrong_key"));
+    EXPECT_TRUE(row.right());
+    EXPECT_DOUBLE_EQ(row.seconds(), 3);
+}
+
+TEST(Drill, WhatBeganBeforeTheFaultProvesNothing) {
+    const DrillRow row =
+        after_one(fault_named_by({{"p", "wrong_key"}}), result("p", -1ms, "failed", "wrong_key"));
+    EXPECT_FALSE(row.right());
+    EXPECT_TRUE(row.named.empty());
+}
+
+TEST(Drill, AClassCountsWhereItIsExpectedWithTheCauseAmongThree) {
+    const auto by_class = fault_named_by({{"p", "refused"}});
+    EXPECT_TRUE(
+        after_one(by_class, result("p", 1s, "failed", "", "refused", {"a", "b", "wrong_key"})).right());
+    EXPECT_FALSE(
+        after_one(by_class, result("p", 1s, "failed", "", "refused", {"a", "b", "c", "wrong_key"})).right());
+    EXPECT_FALSE(after_one(by_class, result("p", 1s, "failed", "", "other", {"wrong_key"})).right());
+    // Before it was confirmed no control was played.
+    EXPECT_FALSE(after_one(by_class, result("p", 1s, "failed", "", "refused", {"wrong_key"}, 1)).right());
+    // The cause itself is more than was asked for.
+    EXPECT_TRUE(after_one(by_class, result("p", 1s, "failed", "wrong_key")).right());
+    // And the class is less, where the cause can be proven.
+    EXPECT_FALSE(after_one(fault_named_by({{"p", "wrong_key"}}),
+                           result("p", 1s, "failed", "", "refused", {"wrong_key"}))
+                     .right());
+    EXPECT_TRUE(
+        after_one(fault_named_by({{"p", ""}}), result("p", 1s, "failed", "", "", {"wrong_key"})).right());
+}
+
+TEST(Drill, AnotherCauseIsWrongWhoeverClaimsIt) {
+    DrillFault fault = fault_named_by({{"p", "wrong_key"}});
+    DrillWatch watch(fault, broken_at);
+    watch.observe({result("p", 1s, "failed", "wrong_key"), result("q", 1s, "failed", "expired")},
+                  broken_at + 2s);
+    watch.observe({result("q", 2s, "failed", "expired")}, broken_at + 4s);
+    EXPECT_TRUE(watch.named());
+    ASSERT_EQ(watch.row().wrong.size(), 1U) << "once is enough";
+    EXPECT_EQ(watch.row().wrong[0].probe, "q");
+    EXPECT_FALSE(watch.row().right());
+    fault.explained = {"expired"};
+    EXPECT_TRUE(after_one(fault, result("q", 1s, "failed", "expired")).wrong.empty());
+}
+
+TEST(Drill, ALaterVerdictReplacesOneThatWasNotRight) {
+    DrillWatch watch(fault_named_by({{"p", "wrong_key"}}), broken_at);
+    watch.observe({result("p", 1s, "failed", "", "refused", {"wrong_key"}), result("q", -1s, "ok")},
+                  broken_at + 2s);
+    EXPECT_FALSE(watch.named());
+    EXPECT_FALSE(watch.all_have_run());
+    watch.observe({result("p", 2s, "failed", "wrong_key"), result("q", 1s, "ok")}, broken_at + 4s);
+    EXPECT_TRUE(watch.named());
+    EXPECT_TRUE(watch.all_have_run());
+    EXPECT_DOUBLE_EQ(watch.row().seconds(), 4);
+}
+
+TEST(Drill, SaysWhoIsNotWellAgain) {
+    const json::array results{result("p", 1s, "ok"), result("q", 1s, "failed", "wrong_key"),
+                              result("r", -1s, "ok")};
+    EXPECT_EQ(not_well(results, broken_at), (std::vector<std::string>{"q failed wrong_key", "r ok"}));
+    EXPECT_EQ(not_well({json::object{{"probe", "s"}, {"outcome", nullptr}}}, broken_at),
+              std::vector<std::string>{"s has not run"});
+}
+
+TEST(Drill, PrintsTheTableAndTheMatrix) {
+    DrillFault fault = fault_named_by({{"p", "wrong_key"}});
+    fault.seed = true;
+    std::ostringstream out;
+    print_rows(out, {after_one(fault, result("p", 1s, "failed", "wrong_key")),
+                     after_one(fault_named_by({{"q", "refused"}}), result("p", 1s, "failed", "expired"))});
+    const std::string text = out.str();
+    EXPECT_NE(text.find("| key-changed | the key | wrong_key * | 3.0 | p | wrong_key | right |\n"),
+              std::string::npos)
+        << text;
+    EXPECT_NE(text.find("| q | nothing; WRONG p: expired | WRONG |"), std::string::npos) << text;
+    EXPECT_NE(text.find("| wrong_key | WRONG: expired 1, nothing 1, wrong_key 1 |"), std::string::npos)
+        << text;
+    EXPECT_NE(text.find("1 of 2 faults right, 1 of them named as the cause"), std::string::npos) << text;
+    EXPECT_NE(text.find("1 of 1 failures of the owner's documents (*); 1 wrong causes"), std::string::npos)
+        << text;
+}
+
+class ChildProcessTest : public testing::Test {
+protected:
+    ChildProcessTest() {
+        std::string name = (std::filesystem::temp_directory_path() / "livecanary-child-XXXXXX").string();
+        folder = ::mkdtemp(name.data());
+    }
+    ~ChildProcessTest() override { std::filesystem::remove_all(folder); }
+    ChildProcess::Command shell(const std::string& script) const {
+        return {.argv = {"/bin/sh", "-c", script}, .env = {{"MARK", "here"}}, .output = folder / "said"};
+    }
+    std::string said() const {
+        std::ostringstream text;
+        text << std::ifstream(folder / "said").rdbuf();
+        return text.str();
+    }
+    static int end_of(ChildProcess& child) {
+        // Its end is awaited by the test's own limit.
+        while (!child.status()) {
+        }
+        return *child.status();
+    }
+    std::filesystem::path folder{};
+};
+
+TEST_F(ChildProcessTest, SaysWhatItSaysAndHowItEnded) {
+    ChildProcess child(shell("echo $MARK; echo there >&2; exit 7"));
+    EXPECT_EQ(end_of(child), 7);
+    EXPECT_EQ(said(), "here\nthere\n");
+    child.signal(SIGTERM);  // nobody else is hit
+}
+
+TEST_F(ChildProcessTest, IsStoppedByTheSignalElseKilled) {
+    ChildProcess polite(shell("sleep 1000"));
+    EXPECT_EQ(polite.stop(30s), 128 + SIGTERM);
+    ChildProcess deaf(shell("trap '' TERM; echo deaf; while :; do sleep 1; done"));
+    while (said().find("deaf") == std::string::npos) {
+    }
+    EXPECT_EQ(deaf.stop(1ms), 128 + SIGKILL);
+}
+
+TEST_F(ChildProcessTest, AProgramThatIsNotThereIsAnError) {
+    EXPECT_THROW(ChildProcess({.argv = {"/nonexistent"}, .output = folder / "said"}), std::system_error);
+}
+
+}  // namespace
+}  // namespace livecanary::daemon
