@@ -409,12 +409,18 @@ void Checks::sum_up() {
 }
 
 asio::awaitable<void> Checks::whole() {
-    const auto turn = co_await state_.turn.take(run_.deadline());
+    const auto turn = co_await state_.turn_at(config_, run_.env()).take(run_.deadline());
     if (!turn) {
         run_.inconclusive("another probe's question to this backend took all the time");
         co_return run_.failed(BackendError::busy);
     }
     const bool hanging = state_.still_hanging(run_.env().now());
+    if (!hanging && state_.another_hangs(run_.env().now())) {
+        run_.inconclusive(
+            "another probe's request to this backend is not answered, so none is made: each holds "
+            "one of its few workers");
+        co_return run_.failed(BackendError::busy);
+    }
     if (const error_code code = co_await client_.connect(run_.deadline())) {
         if (co_await is_cut()) run_.cut();
         co_return fails({}, code);

@@ -83,8 +83,9 @@ asio::awaitable<std::vector<Control>> play_controls(const Config& config, State&
                              word(failed, Check::db) == "ok" && word(failed, Check::login) == "empty_500" &&
                              state.session;
     if (!rewrite && !php && !login_alone) co_return played;
-    const auto turn = co_await state.turn.take(run.deadline());
-    if (!turn || state.still_hanging(run.env().now())) co_return played;
+    const auto turn = co_await state.turn_at(config, run.env()).take(run.deadline());
+    const auto now = run.env().now();
+    if (!turn || state.still_hanging(now) || state.another_hangs(now)) co_return played;
     Client client(co_await asio::this_coro::executor, config.endpoint, config.prefix, run, false);
     const auto began = run.env().now();
     Control control;

@@ -96,9 +96,10 @@ asio::awaitable<result<PeerAnswer>> answer_question(const Config& config, State&
     if (!of_cos && question.what != questions::vod_list) co_return PeerError::not_understood;
     if (!config.has_account()) co_return BackendError::no_credentials;
     const auto deadline = std::min(question.deadline, run.deadline());
-    const auto turn = co_await state.turn.take(deadline);
+    const auto turn = co_await state.turn_at(config, run.env()).take(deadline);
     if (!turn) co_return BackendError::busy;
-    if (state.still_hanging(run.env().now())) co_return BackendError::still_hanging;
+    const auto now = run.env().now();
+    if (state.still_hanging(now) || state.another_hangs(now)) co_return BackendError::still_hanging;
     Client client(co_await asio::this_coro::executor, config.endpoint, config.prefix, run, false);
     Api api(client, config, state, run);
     const auto began = run.env().now();

@@ -3,6 +3,7 @@
 // hangs.
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,7 +11,7 @@
 
 #include "config/secret.hpp"
 #include "probes/backend_api/client.hpp"
-#include "probes/backend_api/turn.hpp"
+#include "probes/core/peers.hpp"
 #include "probes/net/held_socket.hpp"
 
 namespace livecanary::backend_api {
@@ -36,7 +37,9 @@ struct Hung {
 
 /// Shared by the runs, controls and answers of one probe. On one executor.
 struct State {
-    Turn turn{};
+    /// Of the backend; with the other probes that ask it, where there are any. Once somebody has asked for
+    /// it.
+    std::shared_ptr<Turn> turn{};
     std::optional<Session> session{};
     std::vector<Hung> hung{};  ///< of PHP first; at most one of the web server's own too
     unsigned hangs = 0;        ///< since the last run in which nothing hung
@@ -49,18 +52,29 @@ struct State {
         const unsigned doublings = hangs > 0 ? hangs - 1 : 0;
         return doublings > 3 ? most : std::min(first * (1U << doublings), most);
     }
+    Turn& turn_at(const Config& config, const Env& env) {
+        if (!turn)
+            turn = env.peers != nullptr
+                       ? env.peers->turn_at(config.endpoint.host + ":" + std::to_string(config.endpoint.port))
+                       : std::make_shared<Turn>();
+        return *turn;
+    }
     /// Whether a hung request is still waited for. Lets go of those that are not.
     bool still_hanging(Clock::time_point now) {
         std::erase_if(
             hung, [&](const Hung& one) { return !one.socket.is_silent() || now - one.since >= patience(); });
+        if (hung.empty() && turn) turn->answered(this);
         return !hung.empty();
     }
+    /// Whether another probe's request to the backend is not answered.
+    bool another_hangs(Clock::time_point now) const { return turn && turn->closed_to(this, now); }
     bool hangs_at(Check check) const {
         return std::ranges::find(hung, name_of(check), &Hung::check) != hung.end();
     }
     void hangs_now(Client& client, std::string_view check, Clock::time_point since, Pattern before) {
         hung.push_back(Hung{client.let_go(), check, since, std::move(before)});
         ++hangs;
+        if (turn) turn->hung(this, since + patience());
     }
 };
 

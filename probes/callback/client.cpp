@@ -7,6 +7,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "probes/core/error_table.hpp"
+#include "probes/core/peers.hpp"
 #include "probes/net/quiet.hpp"
 #include "probes/net/resolver.hpp"
 #include "probes/net/values.hpp"
@@ -63,29 +64,35 @@ std::optional<Clock::time_point> Gate::closed_until(Clock::time_point now) const
     return closed_until_ && now < *closed_until_ ? closed_until_ : std::nullopt;
 }
 
-asio::awaitable<bool> Gate::enter(Env& env, Clock::time_point deadline) {
-    while (busy_) {
-        asio::steady_timer timer(co_await asio::this_coro::executor, deadline);
-        const auto at = waiting_.insert(waiting_.end(), &timer);
-        const auto [code] = co_await timer.async_wait(net::no_throw);
-        waiting_.erase(at);
-        const auto state = co_await asio::this_coro::cancellation_state;
-        if (!code || state.cancelled() != asio::cancellation_type::none) co_return false;
-    }
-    if (closed_until(env.now())) co_return false;
-    busy_ = true;
-    co_return true;
+std::optional<Clock::time_point> Gate::closed_by_another(Clock::time_point now) const {
+    for (const auto& turn : turns_)
+        if (const auto until = turn->closed_to(this, now)) return until;
+    return std::nullopt;
 }
 
-void Gate::leave() {
-    busy_ = false;
-    if (!waiting_.empty()) waiting_.front()->cancel();
+asio::awaitable<std::optional<Turn::Hold>> Gate::enter(Env& env, const net::HttpUrl& url,
+                                                       Clock::time_point deadline) {
+    const std::string backend = url.host + ":" + std::to_string(url.port);
+    const auto turn = env.peers != nullptr ? env.peers->turn_at(backend)
+                      : turns_.empty()     ? std::make_shared<Turn>()
+                                           : turns_.front();
+    if (std::ranges::find(turns_, turn) == turns_.end()) turns_.push_back(turn);
+    auto hold = co_await turn->take(deadline);
+    const auto now = env.now();
+    if (!hold || closed_until(now) || turn->closed_to(this, now)) co_return std::nullopt;
+    co_return std::move(hold);
 }
 
 void Gate::hung(Clock::time_point now) {
     const Clock::duration wait = std::min<Clock::duration>(pause * (1 << std::min(pauses_, 8)), longest);
     closed_until_ = now + wait;
     ++pauses_;
+    for (const auto& turn : turns_) turn->hung(this, *closed_until_);
+}
+
+void Gate::answered() {
+    pauses_ = 0;
+    for (const auto& turn : turns_) turn->answered(this);
 }
 
 Client::Client(asio::any_io_executor executor, net::HttpUrl url, std::optional<asio::ip::address> address,

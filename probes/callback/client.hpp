@@ -2,16 +2,17 @@
 // One backend at which callbacks are posted: connection, answer, and the care that it is never asked twice at
 // a time.
 #include <array>
-#include <list>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "probes/callback/answer.hpp"
 #include "probes/callback/config.hpp"
 #include "probes/core/run.hpp"
+#include "probes/core/turn.hpp"
 #include "probes/net/http.hpp"
 
 namespace livecanary::callback {
@@ -52,38 +53,28 @@ std::string fingerprint(const Reply& reply);
 /// Empty for what is good.
 error_code error_of(const Reply& reply);
 
-/// Lets one request at a time through to a backend, and none for a while after one that was not answered:
-/// each such holds a worker there for minutes, and a pool has five (measured).
+/// Lets one request at a time through to a backend, those of other probes included, and none for a while
+/// after one that was not answered: each such holds a worker there for minutes, and a pool has five
+/// (measured).
 class Gate {
 public:
     /// The first pause after a hang; each further one is twice as long, up to `longest`.
     static constexpr std::chrono::minutes pause{2}, longest{10};
 
-    /// Nothing is asked before then.
+    /// None of ours is asked before then.
     std::optional<Clock::time_point> closed_until(Clock::time_point now) const;
-    /// Waits until nobody else asks. False: not by the deadline, or cut, or closed.
-    asio::awaitable<bool> enter(Env& env, Clock::time_point deadline);
-    void leave();
+    /// Nor on account of another probe's.
+    std::optional<Clock::time_point> closed_by_another(Clock::time_point now) const;
+    /// Waits until nobody else asks. Nothing: not by the deadline, or cut, or closed.
+    asio::awaitable<std::optional<Turn::Hold>> enter(Env& env, const net::HttpUrl& url,
+                                                     Clock::time_point deadline);
     void hung(Clock::time_point now);
-    void answered() noexcept { pauses_ = 0; }
+    void answered();
 
 private:
-    bool busy_ = false;
-    std::list<asio::steady_timer*> waiting_{};
+    std::vector<std::shared_ptr<Turn>> turns_{};  ///< of the backend, and of the one that is passed on to
     std::optional<Clock::time_point> closed_until_{};
     int pauses_ = 0;
-};
-
-/// Leaves the gate at the end of a scope.
-class Pass {
-public:
-    explicit Pass(Gate& gate) : gate_(gate) {}
-    ~Pass() { gate_.leave(); }
-    Pass(const Pass&) = delete;
-    Pass& operator=(const Pass&) = delete;
-
-private:
-    Gate& gate_;
 };
 
 /// What it needs of the world must outlive it. The gate is the caller's to enter.

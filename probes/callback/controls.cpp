@@ -122,16 +122,17 @@ asio::awaitable<std::vector<Control>> play_controls(const Config& config, State&
     if (!config.url || !asked) co_return std::vector<Control>{};
     // After a hang the gate is closed; the web server's own answer needs none of what hangs.
     const bool hung = state.gate.closed_until(run.env().now()).has_value();
+    std::optional<Turn::Hold> pass;
     if (!hung) {
-        const bool entered = co_await state.gate.enter(run.env(), run.deadline());
+        auto entered = co_await state.gate.enter(run.env(), *config.url, run.deadline());
         if (!entered) co_return std::vector<Control>{};
+        pass.emplace(*std::move(entered));
     }
     Experiment experiment(config, state, run, co_await asio::this_coro::executor);
     if (hung) {
         std::string target = "/";
         co_await experiment.get(web_server, std::move(target), is_answered);
     } else {
-        const Pass pass(state.gate);
         co_await play(config, experiment, failed);
     }
     co_return experiment.take();

@@ -192,16 +192,21 @@ std::string Bodies::recording_with_underscore() const {
 }
 
 asio::awaitable<void> run_events(const Config& config, State& state, ProbeRun& run) {
-    const bool entered = co_await state.gate.enter(run.env(), run.deadline());
-    if (!entered) {
-        const auto until = state.gate.closed_until(run.env().now());
-        run.inconclusive(
-            until ? "a request to the backend was not answered, so none is made for another " +
-                        clock_text(*until - run.env().now()) + ": each holds one of its few workers"
-                  : std::string("an event is being passed on to the backend, which does not answer"));
+    const auto pass = co_await state.gate.enter(run.env(), *config.url, run.deadline());
+    if (!pass) {
+        const auto now = run.env().now();
+        const auto until = state.gate.closed_until(now);
+        if (until)
+            run.inconclusive("a request to the backend was not answered, so none is made for another " +
+                             clock_text(*until - now) + ": each holds one of its few workers");
+        else if (state.gate.closed_by_another(now))
+            run.inconclusive(
+                "another probe's request to this backend is not answered, so none is made: each holds one of "
+                "its few workers");
+        else
+            run.inconclusive("the backend is being asked otherwise, and does not answer");
         co_return;
     }
-    const Pass pass(state.gate);
     co_await send_all(config, state, run);
 }
 

@@ -37,12 +37,11 @@ asio::awaitable<Passed> forward(std::shared_ptr<const Config> config, std::share
                                 std::string text) {
     Passed passed{.outgoing = {.status = 503}};
     const auto deadline = env.now() + forward_time;
-    const bool entered = co_await state->gate.enter(env, deadline);
-    if (!entered) {
+    const auto pass = co_await state->gate.enter(env, *config->receive->forward, deadline);
+    if (!pass) {
         passed.forwarded.answer = "not passed on: an earlier request is not answered";
         co_return passed;
     }
-    const Pass pass(state->gate);
     Client client(co_await asio::this_coro::executor, *config->receive->forward, std::nullopt,
                   config->ca_file, env, state->gate);
     Reply reply;

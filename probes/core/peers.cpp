@@ -14,4 +14,13 @@ error_code make_error_code(PeerError error) noexcept {
     return {static_cast<int>(error), table};
 }
 
+std::shared_ptr<Turn> Peers::turn_at(const std::string& backend) {
+    if (auto known = turns_[backend].lock()) return known;
+    // Those of probes that a reload has removed.
+    std::erase_if(turns_, [](const auto& one) { return one.second.expired(); });
+    auto turn = std::make_shared<Turn>();
+    turns_[backend] = turn;
+    return turn;
+}
+
 }  // namespace livecanary

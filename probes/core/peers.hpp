@@ -12,6 +12,7 @@
 
 #include "config/secret.hpp"
 #include "probes/core/run.hpp"
+#include "probes/core/turn.hpp"
 
 namespace livecanary {
 
@@ -113,6 +114,12 @@ public:
     virtual void tell(Notice notice) = 0;
     /// Those of `topic` with a number above `after`, oldest first.
     virtual std::vector<Notice> told(std::string_view topic, std::uint64_t after = 0) const = 0;
+
+    /// Whose turn it is at a backend, by its `host:port`: the same one for all that ask while any holds it.
+    std::shared_ptr<Turn> turn_at(const std::string& backend);
+
+private:
+    std::map<std::string, std::weak_ptr<Turn>> turns_{};
 };
 
 }  // namespace livecanary

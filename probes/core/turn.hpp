@@ -1,7 +1,9 @@
 #pragma once
-// Who may ask the backend at the moment: one at a time, be it a run, its controls, or an answer to another
-// probe.
+// Who may ask a backend at the moment: one at a time, be it a run, its controls, or an answer to another
+// probe; also of several probes that ask the same one. And for how long nobody else may, since somebody's
+// request was taken and not answered: it occupies one of the few workers that the backend has.
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -15,8 +17,9 @@
 
 #include "probes/core/run.hpp"
 
-namespace livecanary::backend_api {
+namespace livecanary {
 
+/// Of one executor. Probes that share one get it from Peers::turn_at().
 class Turn {
     struct State {
         bool taken = false;
@@ -58,6 +61,18 @@ public:
         co_return Hold(state);
     }
 
+    /// A request of `who` is not answered: the others wait until then, or until they are told that it is.
+    void hung(const void* who, Clock::time_point until) { hung_[who] = until; }
+    void answered(const void* who) { hung_.erase(who); }
+    /// Until when `who` must ask nothing on account of another's request.
+    std::optional<Clock::time_point> closed_to(const void* who, Clock::time_point now) {
+        std::erase_if(hung_, [now](const auto& one) { return one.second <= now; });
+        std::optional<Clock::time_point> until;
+        for (const auto& [asker, end] : hung_)
+            if (asker != who) until = std::max(until.value_or(end), end);
+        return until;
+    }
+
 private:
     struct Waiting {
         Waiting(State& in, boost::asio::any_io_executor executor, Clock::time_point deadline)
@@ -72,6 +87,7 @@ private:
     };
 
     std::shared_ptr<State> state_ = std::make_shared<State>();
+    std::map<const void*, Clock::time_point> hung_{};
 };
 
-}  // namespace livecanary::backend_api
+}  // namespace livecanary
