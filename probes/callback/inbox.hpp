@@ -131,6 +131,7 @@ private:
     bool seen_before(const Event& event, bool settled) const;
     void keep_badly_signed(const Event& event, WallTime now);
     static bool is_of(const Event& event, WallTime at, const Expectation& expected);
+    bool is_of_own_push(const Arrival& arrival) const;
     void expect(std::int64_t event, const std::string& stream, WallTime since);
     void match(Arrival& arrival);
     void conclude(WallTime now);
@@ -144,6 +145,11 @@ private:
     config::Secret backup_key_;
     std::deque<Arrival> arrivals_{};
     std::deque<Expectation> expectations_{};
+    struct OwnPush {
+        std::string stream{};
+        WallTime at{};
+    };
+    std::deque<OwnPush> own_pushes_{};
     std::deque<std::string> remembered_{};
     std::unordered_set<std::string> remembered_set_{};
     std::map<std::uint64_t, std::string> unsettled_{};  // digests, by arrival

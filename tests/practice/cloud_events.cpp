@@ -134,7 +134,7 @@ private:
         changes.take("format", settings.record_format);
         changes.take("video_id", settings.video_id);
         changes.end();
-        set_url(settings, to);
+        if (to != url_of(settings)) set_url(settings, to);
         recording_ = recording;
         record_scale_ = scale;
         sender_->change([&](CallbackSender::Settings& old) { old = settings; });
