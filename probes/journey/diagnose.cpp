@@ -1,6 +1,8 @@
 #include "probes/journey/diagnose.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 
 #include "probes/catalogue/catalogue.hpp"
 #include "probes/journey/walk.hpp"
@@ -75,13 +77,22 @@ Diagnosis of_row(const RunResult& run) {
     if (run.code != JourneyError::no_row)
         return {.because = "the table could not be read: " + run.code.message()};
     const bool delivered = !run.got("file_id").empty();
+    // The backend answers 0 to a recording of 60 s or less and stores nothing (tape_callback.php, measured).
+    const std::string recorded(run.got("recorded_seconds"));
+    std::int64_t seconds = 0;
+    const auto [end, ec] = std::from_chars(recorded.data(), recorded.data() + recorded.size(), seconds);
+    if (delivered && ec == std::errc{} && end == recorded.data() + recorded.size() && seconds <= 60)
+        return claim(Cause::replay_too_short, "the event tells of a recording of " + recorded +
+                                                  " s, though the push was longer, and no row of its file "
+                                                  "appeared: the backend stores none of 60 s or less");
     if (!delivered)
         return as_catalogued(
             CauseClass::replay_missing,
             "no row of the journey's replay appeared, and nothing says whether its event came");
     return as_catalogued(CauseClass::callback_not_stored, "the event came, and no row of its file appeared",
                          {},
-                         {"replay_too_short: the push was longer than 60 s",
+                         {recorded.empty() ? "replay_too_short: the push was longer than 60 s"
+                                           : "replay_too_short: the recording has " + recorded + " s",
                           "stream_id_without_underscore: the journey's stream has one"});
 }
 

@@ -44,6 +44,8 @@ constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 /// Between two looks; the same table is read by viewers.
 constexpr auto first_wait = 200ms;
 constexpr auto longest_wait = 5s;
+/// At most, for the answer to the last look.
+constexpr auto last_patience = 2s;
 /// For the row that a run caused, when the run has no time left or was cut.
 constexpr auto clean_up_patience = 2s;
 /// A first piece of the replay shows that it is there; the whole is nobody's business at night.
@@ -112,12 +114,15 @@ private:
         run_.enter(hop);
     }
     Litter litter() const {
-        return {.probe = run_.env().probe,
-                .store = "mysql",
-                .item = "table=" + config_.table + " userid=" + config_.userid + " stream=" + stream_ +
-                        " before=" + before_,
-                .made = run_.so_far().started};
+        Litter of{.probe = run_.env().probe,
+                  .store = "mysql",
+                  .item = "table=" + config_.table + " userid=" + config_.userid + " stream=" + stream_ +
+                          " before=" + before_,
+                  .made = run_.so_far().started};
+        if (!file_id_.empty() && file_id_.find(' ') == file_id_.npos) of.item += " file=" + file_id_;
+        return of;
     }
+    asio::awaitable<void> learned(std::string file_id);
 
     const Config& config_;
     ProbeRun& run_;
@@ -127,15 +132,29 @@ private:
     Facts pushed_{}, event_{}, row_{}, listed_{};
     std::string before_{};   // file_id of the user's newest row before the push
     std::string file_id_{};  // of the replay, once it is known
-    bool recorded_ = false;
+    Litter recorded_{};      // as it stands in the ledger; no store: it does not
     bool may_be_there_ = false;
 };
+
+/// From here on it is this row alone that is removed, whatever else the user has.
+asio::awaitable<void> Walk::learned(std::string file_id) {
+    file_id_ = std::move(file_id);
+    Litter known = litter();
+    if (recorded_.store.empty() || known.item == recorded_.item) co_return;
+    const error_code unwritten = co_await run_.env().ledger->record(known);
+    if (unwritten) co_return;  // what stands there leads to it too
+    Litter old = std::exchange(recorded_, std::move(known));
+    co_await run_.env().ledger->strike(std::move(old));
+}
 
 template <class There>
 asio::awaitable<result<Facts>> Walk::look(const std::string& probe, Question question,
                                           std::chrono::milliseconds patience, error_code if_never,
                                           There there) {
-    const auto until = std::min<Clock::time_point>(run_.deadline(), run_.env().now() + patience);
+    const auto began = run_.env().now();
+    const auto until = std::min<Clock::time_point>(run_.deadline(), began + patience);
+    // The last look has time for its answer, so that what it says is not just that the time was over.
+    const auto last_look = until - std::min<Clock::duration>(last_patience, (until - began) / 4);
     question.deadline = until;
     Clock::duration wait = first_wait;
     error_code last = if_never;
@@ -154,8 +173,8 @@ asio::awaitable<result<Facts>> Walk::look(const std::string& probe, Question que
             last = answer.error();
         }
         const auto now = run_.env().now();
-        if (now >= until) co_return last;
-        timer_.expires_at(std::min<Clock::time_point>(until, now + wait));
+        if (now >= last_look) co_return last;
+        timer_.expires_at(std::min<Clock::time_point>(last_look, now + wait));
         co_await timer_.async_wait(no_throw);
         if (co_await is_cut()) co_return error_code(asio::error::operation_aborted);
         wait = std::min<Clock::duration>(2 * wait, longest_wait);
@@ -223,8 +242,11 @@ asio::awaitable<bool> Walk::is_called_back() {
         co_return fails(found.error());
     }
     event_ = *std::move(found);
-    file_id_ = fact(event_, "file_id");
+    std::string file_id = fact(event_, "file_id");
+    co_await learned(std::move(file_id));
     if (!file_id_.empty()) run_.saw("file_id", file_id_);
+    if (const auto duration = fact(event_, "duration"); !duration.empty())
+        run_.saw("recorded_seconds", duration);
     if (const auto forwarded = fact(event_, "forwarded"); !forwarded.empty())
         run_.saw("forwarded", forwarded);
     // Any other code with status 200 means that the cloud takes the event for delivered, and it is lost.
@@ -261,7 +283,8 @@ asio::awaitable<bool> Walk::has_row() {
         co_await look(config_.mysql, about_row(), config_.deadlines.row, JourneyError::no_row, is_ours);
     if (!found) co_return fails(found.error());
     row_ = *std::move(found);
-    file_id_ = fact(row_, "column.file_id");
+    std::string file_id = fact(row_, "column.file_id");
+    co_await learned(std::move(file_id));
     run_.saw("row", "file_id " + file_id_ + ", start_time " + fact(row_, "column.start_time"));
     if (fact(row_, "column.play_url").empty() && !fact(row_, "column.hls_play_url").empty())
         run_.saw("row_hls_only", fact(row_, "column.hls_play_url"));
@@ -367,12 +390,14 @@ asio::awaitable<void> Walk::whole() {
             fails(JourneyError::no_ledger);
             co_return;
         }
-        const error_code unwritten = co_await run_.env().ledger->record(litter());
+        Litter to_come = litter();
+        const error_code unwritten = co_await run_.env().ledger->record(to_come);
         if (unwritten) {
             fails(JourneyError::no_ledger);
             co_return;
         }
-        recorded_ = may_be_there_ = true;
+        recorded_ = std::move(to_come);
+        may_be_there_ = true;
     }
     if (!co_await pushes()) co_return;
     // Not within an && with what decides on it: GCC 12 destroys the awaitable twice.
@@ -397,12 +422,11 @@ asio::awaitable<void> Walk::whole() {
 
 /// Whatever went before: the row that viewers could see goes.
 asio::awaitable<void> Walk::clean_up() {
-    if (!recorded_) co_return;
+    if (recorded_.store.empty()) co_return;
     // A push that was refused makes no replay.
     if (may_be_there_ && (run_.so_far().failed_phase() != push.name || run_.was_cut())) {
-        Litter left = litter();
         ProbeRun removing(run_.env(), clean_up_patience);
-        const auto code = co_await remove_litter(config_, removing, left);
+        const auto code = co_await remove_litter(config_, removing, recorded_);
         if (code) {
             run_.saw("left", "the replay's row could not be removed yet: " + code.message());
             co_return;  // a later sweep, the next start, or `livecanary cleanup`
@@ -411,7 +435,7 @@ asio::awaitable<void> Walk::clean_up() {
         // again.
         if (file_id_.empty() && !fact(pushed_, "accepted").empty()) co_return;
     }
-    co_await run_.env().ledger->strike(litter());
+    co_await run_.env().ledger->strike(recorded_);
 }
 
 }  // namespace
@@ -427,15 +451,18 @@ asio::awaitable<void> walk(const Config& config, ProbeRun& run) {
 asio::awaitable<error_code> remove_litter(const Config& config, ProbeRun& run, const Litter& litter) {
     if (run.env().peers == nullptr) co_return JourneyError::cannot_ask;
     const std::string userid = word_of(litter.item, "userid"), before = word_of(litter.item, "before");
-    Question look;
-    look.what = questions::row;
-    look.deadline = run.deadline();
-    look.with = {{"table", word_of(litter.item, "table")}, {"where.userid", userid}};
-    const auto found = co_await run.env().peers->ask(config.mysql, look);
-    if (!found) co_return found.error();
-    const std::string file_id = fact(found->facts, "column.file_id");
-    // Nothing of this user, or nothing newer than what was there before.
-    if (fact(found->facts, "found") != "1" || file_id == before) co_return error_code{};
+    std::string file_id = word_of(litter.item, "file");
+    if (file_id.empty()) {
+        Question look;
+        look.what = questions::row;
+        look.deadline = run.deadline();
+        look.with = {{"table", word_of(litter.item, "table")}, {"where.userid", userid}};
+        const auto found = co_await run.env().peers->ask(config.mysql, look);
+        if (!found) co_return found.error();
+        file_id = fact(found->facts, "column.file_id");
+        // Nothing of this user, or nothing newer than what was there before.
+        if (fact(found->facts, "found") != "1" || file_id == before) co_return error_code{};
+    }
     Question remove;
     remove.what = questions::remove_row;
     remove.deadline = run.deadline();

@@ -38,6 +38,8 @@ public:
     using AnswerTo = std::function<result<PeerAnswer>(const Question&)>;
 
     boost::asio::awaitable<result<PeerAnswer>> ask(std::string probe, Question question) override {
+        // As the daemon's exchange does.
+        if (question.deadline <= Clock::now()) co_return make_error_code(boost::system::errc::timed_out);
         asked.push_back(probe + " " + std::string(question.what));
         if (question.what == questions::push) stream = question.with.at("stream_id");
         if (question.what == questions::push) seconds = question.with.at("seconds");
@@ -117,6 +119,13 @@ std::string way_of(const RunResult& run) {
     return names;
 }
 
+World::AnswerTo always_told(const std::string& seconds) {
+    return [seconds](const Question&) {
+        return result<PeerAnswer>(
+            facts({{"arrived", "yes"}, {"file_id", "file-new"}, {"code", "0"}, {"duration", seconds}}));
+    };
+}
+
 TEST(Journey, WalksEveryHopAndLeavesNothing) {
     JourneyStage stage;
     const RunResult run = stage.run();
@@ -126,9 +135,11 @@ TEST(Journey, WalksEveryHopAndLeavesNothing) {
     EXPECT_EQ(stage.world.seconds, "65");
     EXPECT_EQ(stage.world.removed, std::vector<std::string>{"livecanary_sh1 file-new"});
     EXPECT_TRUE(stage.ledger.kept.empty());
-    ASSERT_EQ(stage.ledger.ever.size(), 1U);
-    EXPECT_EQ(stage.ledger.ever[0].item,
-              "table=tb_vod userid=livecanary_sh1 stream=" + stage.world.stream + " before=file-old");
+    ASSERT_EQ(stage.ledger.ever.size(), 2U) << "before the push, and once its file is known";
+    const std::string item =
+        "table=tb_vod userid=livecanary_sh1 stream=" + stage.world.stream + " before=file-old";
+    EXPECT_EQ(stage.ledger.ever[0].item, item);
+    EXPECT_EQ(stage.ledger.ever[1].item, item + " file=file-new");
     EXPECT_EQ(run.got("url").find("secret"), std::string_view::npos);
     EXPECT_EQ(run.headline, "from the push to the player, replay file-new");
     EXPECT_EQ(stage.probe.asks, (std::vector<std::string>{"push-main", "calls", "db", "api"}));
@@ -166,9 +177,46 @@ TEST(Journey, WhatStaysIsRemovedByASweep) {
     ProbeRun sweeping(stage.env, 5s);
     EXPECT_FALSE(await(stage.io, stage.probe.remove(sweeping, stage.ledger.kept[0])));
     EXPECT_EQ(stage.world.removed, std::vector<std::string>{"livecanary_sh1 file-new"});
+}
+TEST(Journey, BeforeItsFileIsKnownASweepTakesWhatIsNewAndNothingElse) {
+    JourneyStage stage;
+    stage.run();
+    stage.world.removed.clear();
+    Litter left{.probe = "replay",
+                .store = "mysql",
+                .item = "table=tb_vod userid=livecanary_sh1 stream=s before=file-old"};
+    stage.world.rows = {"file-old", "file-new"};
+    ProbeRun sweeping(stage.env, 5s);
+    EXPECT_FALSE(await(stage.io, stage.probe.remove(sweeping, left)));
+    EXPECT_EQ(stage.world.removed, std::vector<std::string>{"livecanary_sh1 file-new"});
     ProbeRun again(stage.env, 5s);
-    EXPECT_FALSE(await(stage.io, stage.probe.remove(again, stage.ledger.kept[0]))) << "gone is gone";
+    EXPECT_FALSE(await(stage.io, stage.probe.remove(again, left))) << "gone is gone";
     EXPECT_EQ(stage.world.removed.size(), 1U) << "what was there before stays";
+}
+// A user may get another row meanwhile, which is none of the journey's.
+TEST(Journey, ItsOwnFileIsRemovedWhateverIsNewer) {
+    JourneyStage stage;
+    stage.world.instead[std::string(questions::vod_list)] = [&](const Question&) {
+        stage.world.rows = {"file-old", "file-new", "file-of-another-show"};
+        return result<PeerAnswer>(
+            facts({{"found", "yes"}, {"file_id", "file-new"}, {"play_url", stage.world.url}}));
+    };
+    EXPECT_EQ(stage.run().outcome(), RunOutcome::ok);
+    EXPECT_EQ(stage.world.removed, std::vector<std::string>{"livecanary_sh1 file-new"});
+    EXPECT_EQ(stage.world.rows, (std::vector<std::string>{"file-old", "file-of-another-show"}));
+}
+// As the recorder tells of it, the replay is shorter than what was pushed.
+TEST(Journey, RecordingThatIsTooShortIsNotStored) {
+    JourneyStage stage;
+    stage.world.instead[std::string(questions::event)] = always_told("31");
+    stage.world.instead[std::string(questions::row)] = [](const Question&) {
+        return result<PeerAnswer>(facts({{"found", "0"}}));
+    };
+    const RunResult run = stage.run();
+    EXPECT_EQ(run.failed_phase(), "row");
+    EXPECT_EQ(stage.probe.diagnose(run).label(), "replay_too_short");
+    stage.world.instead[std::string(questions::event)] = always_told("61");
+    EXPECT_EQ(stage.probe.diagnose(stage.run()).label(), "callback_not_stored");
 }
 
 struct Broken {
