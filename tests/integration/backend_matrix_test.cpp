@@ -324,7 +324,9 @@ TEST_F(BackendMatrix, Frozen) {
                "backend_pool_exhausted");
         behave([](BackendFaults& f) { f.fpm_frozen = false; });
         ASSERT_TRUE(stack->backend.wait_until([](const auto& seen) { return seen.outstanding == 0; }));
-        expect(of, "php-fpm thawed", knows.run(), "ok");
+        Judged thawed = knows.run();
+        for (int again = 0; again < 100 && thawed.run.code; ++again) thawed = knows.run();
+        expect(of, "php-fpm thawed", thawed, "ok");
     }
 }
 
