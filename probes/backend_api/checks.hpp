@@ -34,6 +34,7 @@ namespace saw {
 inline constexpr std::string_view broken = "broken";    ///< the part that the pattern points at
 inline constexpr std::string_view wrong = "wrong";      ///< what of an answer is
 inline constexpr std::string_view exposed = "exposed";  ///< path of a file with passwords
+inline constexpr std::string_view same_as = "same_as";  ///< where the backend really is
 inline constexpr std::string_view relogin = "relogin";  ///< the token had become invalid
 inline constexpr std::string_view old_token =
     "old_token";  ///< what a session from before a failed login still can do

@@ -19,21 +19,25 @@ bool is_userid(const std::string& text) {
                                [](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '_'; });
 }
 
+void read_url(config::Reader& in, std::string_view key, const std::string& url, Endpoint& endpoint,
+              std::string& prefix) {
+    if (url.empty()) return;
+    const auto parsed = net::parse_http_url(url);
+    if (!parsed || parsed->target.find('?') != std::string::npos) {
+        in.mistake(key, "expected http[s]://host[:port][/path], found '" + url + "'");
+        return;
+    }
+    endpoint.tls = parsed->tls;
+    endpoint.host = parsed->host;
+    endpoint.port = parsed->port;
+    prefix = parsed->target;
+    while (prefix.ends_with('/')) prefix.pop_back();
+}
+
 void read_endpoint(config::Reader& in, Config& config) {
     std::string url;
     in.required("url", url);
-    if (!url.empty()) {
-        const auto parsed = net::parse_http_url(url);
-        if (!parsed || parsed->target.find('?') != std::string::npos) {
-            in.mistake("url", "expected http[s]://host[:port][/path], found '" + url + "'");
-        } else {
-            config.endpoint.tls = parsed->tls;
-            config.endpoint.host = parsed->host;
-            config.endpoint.port = parsed->port;
-            config.prefix = parsed->target;
-            while (config.prefix.ends_with('/')) config.prefix.pop_back();
-        }
-    }
+    read_url(in, "url", url, config.endpoint, config.prefix);
     std::string address;
     in.optional("address", address);
     if (!address.empty()) {
@@ -44,6 +48,11 @@ void read_endpoint(config::Reader& in, Config& config) {
     in.readable("ca_file", config.endpoint.ca_file);
     if (in.has("ca_file") && !config.endpoint.tls && !url.empty())
         in.mistake("ca_file", "needs an https:// url");
+    std::string true_url;
+    in.optional("same_as", true_url);
+    if (in.has("same_as"))
+        read_url(in, "same_as", true_url, config.same_as.emplace().endpoint, config.same_as->prefix);
+    if (config.same_as) config.same_as->endpoint.ca_file = config.endpoint.ca_file;
 }
 
 void read_account(config::Reader& in, Config& config) {

@@ -53,9 +53,16 @@ struct Im {
     config::Secret key{};  ///< empty: its HMAC is not checked
 };
 
+/// The backend where it really is, for a probe of an address that an app has compiled in.
+struct TrueAddress {
+    Endpoint endpoint{};
+    std::string prefix{};
+};
+
 struct Config {
     Endpoint endpoint{};
     std::string prefix{};  ///< of every path: empty, or "/like/this"
+    std::optional<TrueAddress> same_as{};
     std::string userid{};  ///< of an account of this probe's own; empty: there is none
     config::Secret password{};
     std::vector<Check> checks{};  ///< in the order of Check

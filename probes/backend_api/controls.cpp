@@ -1,5 +1,6 @@
 #include "probes/backend_api/controls.hpp"
 
+#include <memory>
 #include <utility>
 
 #include <boost/asio/this_coro.hpp>
@@ -12,6 +13,8 @@ namespace {
 
 /// EC_INVALID_PARAM: what the API says of a body without fields, before it touches anything.
 constexpr std::int64_t invalid_param = 602;
+/// What /interface.php says when it is asked for nothing.
+constexpr std::int64_t no_function = 400;
 
 std::string_view word(const RunResult& failed, Check check) { return word_in(failed.got(name_of(check))); }
 
@@ -30,6 +33,32 @@ asio::awaitable<Control> ask_directly(Client& client, ProbeRun& run) {
         control.shows = "/interface.php/register, without the rewrite rule, " +
                         (judged ? "answers " + control.fingerprint : std::string("answers as it must"));
     }
+    co_return control;
+}
+
+asio::awaitable<Control> ask_true_address(const TrueAddress& at, ProbeRun& run) {
+    Control control{.name = true_address};
+    const std::string where = at.endpoint.host_header() + at.prefix;
+    std::shared_ptr<Turn> turns;
+    if (run.env().peers != nullptr)
+        turns = run.env().peers->turn_at(at.endpoint.host + ":" + std::to_string(at.endpoint.port));
+    if (!turns) turns = std::make_shared<Turn>();
+    const auto turn = co_await turns->take(run.deadline());
+    if (!turn || turns->closed_to(&at, run.env().now())) {
+        control.shows = "the backend at " + where + " could not be asked: others wait for it";
+        co_return control;
+    }
+    Client client(co_await asio::this_coro::executor, at.endpoint, at.prefix, run, false);
+    Call call{.method = "GET", .path = "/interface.php"};
+    Answer answer;
+    const error_code failed = co_await client.call(call, answer, run.deadline());
+    client.close();
+    const error_code judged = failed ? failed : judge(answer, no_function);
+    control.outcome = judged ? ControlOutcome::failed : ControlOutcome::passed;
+    control.fingerprint = judged ? judged.message() : "ok";
+    control.shows = "the backend at " + where +
+                    (judged ? " does not answer rightly either (" + judged.message() + ")"
+                            : std::string(" answers /interface.php as it must"));
     co_return control;
 }
 
@@ -82,6 +111,11 @@ asio::awaitable<std::vector<Control>> play_controls(const Config& config, State&
     const bool login_alone = php_answers && word(failed, Check::redis) == "ok" &&
                              word(failed, Check::db) == "ok" && word(failed, Check::login) == "empty_500" &&
                              state.session;
+    // The address as such is in doubt only where no backend of ours answers at it.
+    if (config.same_as && (word(failed, Check::php).empty() || lost(Check::php))) {
+        Control there = co_await ask_true_address(*config.same_as, run);
+        played.push_back(std::move(there));
+    }
     if (!rewrite && !php && !login_alone) co_return played;
     const auto turn = co_await state.turn_at(config, run.env()).take(run.deadline());
     const auto now = run.env().now();

@@ -10,6 +10,8 @@ namespace livecanary::backend_api {
 inline constexpr std::string_view direct = "direct";  ///< /interface.php/register without the rewrite rule
 /// A new token for the session from before a login that failed: it writes to Redis, and does nothing else.
 inline constexpr std::string_view refresh = "refresh";
+/// /interface.php at `same_as`, where the backend really is.
+inline constexpr std::string_view true_address = "true_address";
 inline constexpr std::string_view made_up_script = "made_up_script";  ///< a .php file that nobody has
 
 /// Fingerprints of `made_up_script`.

@@ -26,6 +26,8 @@ public:
         const auto colon = std::min(got.find(':'), got.size());
         return std::string(name_of(check)) + std::string(got.substr(colon));
     }
+    /// Of a probe of an address that an app has compiled in: where the backend really is; else empty.
+    std::string_view same_as() const { return run().got(saw::same_as); }
     /// The first check that did not come out well; nothing if none was made.
     std::optional<Check> first_failed() const {
         for (std::size_t at = 0; at < check_names.size(); ++at) {
@@ -45,6 +47,23 @@ public:
 };
 
 const char* const same_500 = "the empty HTTP 500 is the same for all of these; the backend's logs tell";
+
+/// Where the app looks for the backend nothing of it is: nothing if this is no such probe, or the backend is
+/// away from its own address too.
+std::optional<Diagnosis> of_app_address(const Pieces& pieces, const std::string& said) {
+    const auto there = pieces.same_as();
+    if (there.empty() || pieces.refused(true_address)) return std::nullopt;
+    // It is well at its own address, with the very answer that is missing here (catalogue: "the
+    // /interface.php fingerprint must match the true backend").
+    if (pieces.passed(true_address))
+        return claim(Cause::client_wrong_backend_address, said + "; " + pieces.shows(true_address),
+                     {"backend_unreachable: it is reached at its own address"});
+    return Diagnosis{
+        .candidates = {{Cause::client_wrong_backend_address, "the app may have another address compiled in"},
+                       {Cause::backend_unreachable,
+                        "the backend may be away from its own address, " + std::string(there) + ", too"}},
+        .because = said};
+}
 
 Diagnosis of_way(const RunResult& run) {
     const std::string because = "the backend could not be reached: " + run.code.message();
@@ -220,11 +239,18 @@ Diagnosis diagnose(const RunResult& run) {
     const Pieces pieces(run);
     const auto first = pieces.first_failed();
     const bool of_another = !pieces.word("other").empty();
-    if (!first && !of_another) return of_way(run);
+    if (!first && !of_another) {
+        if (auto found = of_app_address(pieces, "this address could not be reached: " + run.code.message()))
+            return *std::move(found);
+        return of_way(run);
+    }
     std::string said = (first ? pieces.said(*first) : std::string("a request for another probe")) + ": " +
                        run.code.message();
     if (const auto path = run.got(saw::exposed); !path.empty() && run.code != BackendError::exposed)
         said += " (besides, " + std::string(path) + " can be fetched)";
+    for (const auto* lost : {"not_found", "not_json", "other_status"})
+        if (pieces.is(Check::php, lost))
+            if (auto found = of_app_address(pieces, said)) return *std::move(found);
     if (auto found = of_content(run, said)) return *std::move(found);
     const Part part = broken_part([&](std::string_view check) { return pieces.word(check); });
     if (word_of(run.code) == "hangs") return of_hang(pieces, part, said);

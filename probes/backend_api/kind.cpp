@@ -21,6 +21,8 @@ using Shared = std::shared_ptr<Made>;
 
 asio::awaitable<RunResult> probe(Shared made, ProbeRun& run) {
     co_await asio::this_coro::throw_if_cancelled(false);
+    if (const auto& there = made->config.same_as)
+        run.saw(saw::same_as, there->endpoint.host_header() + there->prefix);
     co_await run_checks(made->config, made->state, run);
     co_return run.end();
 }

@@ -67,7 +67,7 @@ CdnEdge::Options DrillStack::cover_edge() const {
 CdnEdge::Options DrillStack::logo_edge() const {
     CdnEdge::Options options = cover_edge();
     options.addresses = {"127.0.0.4", "127.0.0.5"};
-    options.domain = "logo.cdn.example.com";
+    options.domain = logo_domain;
     options.origin_host = std::string(logo) + ".cos." + region + ".myqcloud.com";
     options.auth.reset();
     options.directory = directory_ / "logo-cdn";
@@ -288,7 +288,7 @@ void DrillStack::write_config() const {
            "true\nauth = { type = \"A\", key = "
         << secret("cdn", cdn_key) << ", backup_key = " << secret("cdn-backup", cdn_backup_key) << " }\n";
     probe("cdn_fetch", "logo-cdn")
-        << "url = \"http://logo.cdn.example.com:" << logo_cdn.port() << '/' << logo_object
+        << "url = \"http://" << logo_domain << ':' << logo_cdn.port() << '/' << logo_object
         << "\"\norigin = \"http://" << logo << ".cos." << region << ".myqcloud.com:" << cos_port
         << "\"\norigin_address = \"127.0.0.1\"\nevery_address = true\nauth = { type "
            "= \"none\" }\naddresses = [";
@@ -313,7 +313,8 @@ void DrillStack::write_config() const {
         << "url = \"" << backend.backend.url() << "\"\nuserid = \"" << BackendStack::userid
         << "\"\npassword = " << secret("backend", BackendStack::password)
         << "\nim = { sdkappid = " << right.im_sdkappid << ", key = " << secret("im", right.im_key) << " }\n";
-    probe("backend_api", "app-address") << "url = \"" << told.app_backend << "\"\nchecks = [\"static\", \"php\"]\n";
+    probe("backend_api", "app-address") << "url = \"" << told.app_backend << "\"\nsame_as = \""
+                                        << backend.backend.url() << "\"\nchecks = [\"static\", \"php\"]\n";
 
     probe("callback", "record-callback")
         << "url = \"" << backend.backend.url() << callback_path << "\"\nkey = " << callback << '\n';

@@ -39,6 +39,8 @@ public:
     static constexpr const char* cover = "cover-1250000000";  ///< private, of the XML and the JSON API
     static constexpr const char* logo = "logo-1250000000";    ///< for all to read
     static constexpr const char* region = "ap-shanghai";
+    static constexpr const char* logo_domain =
+        "logo-1250000000.file.myqcloud.com";  ///< its default CDN domain
     static constexpr const char* logo_object = "logo.bin";
     static constexpr const char* secret_id = "AKIDpracticepracticepractice";  ///< the backend's
     static constexpr const char* monitor_id = "AKIDmonitor";

@@ -532,7 +532,9 @@ std::vector<Fault> of_database() {
          .named_by = {{"replay-db", ""}, {"mini-live", "backend_statement_failed"}},
          .apply = sql("DROP TABLE live_demo.tb_vod; SET GLOBAL sql_mode = "
                       "'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE'"),
-         .parts = {database}},
+         .parts = {database},
+         // It is missing indeed; why it is, is the finer cause.
+         .explained = {"db_table_missing"}},
         {.id = "db-column-renamed",
          .breaks = "a column of tb_vod has another name",
          .cause = "db_column_unknown_1054",

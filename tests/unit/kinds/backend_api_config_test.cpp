@@ -38,6 +38,15 @@ TEST(BackendApiConfig, Defaults) {
     EXPECT_FALSE(config.im || config.max_age || config.fetch_play_url);
 }
 
+TEST(BackendApiConfig, AnAddressThatAnAppHasAndWhereTheBackendIs) {
+    const Config config = read_all(url + "same_as = 'http://10.0.0.1:8080/live/'\n");
+    ASSERT_TRUE(config.same_as);
+    EXPECT_EQ(config.same_as->endpoint, (Endpoint{.tls = false, .host = "10.0.0.1", .port = 8080}));
+    EXPECT_EQ(config.same_as->prefix, "/live");
+    read_all(url + "same_as = 'nowhere'\n",
+             {"t.toml:2:11: probe.same_as: expected http[s]://host[:port][/path], found 'nowhere'"});
+}
+
 TEST(BackendApiConfig, AnAccountAddsWhatNeedsOne) {
     const Config config = read_all(url + account);
     EXPECT_EQ(config.checks,

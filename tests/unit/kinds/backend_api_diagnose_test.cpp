@@ -92,6 +92,14 @@ const Rule rules[] = {
     {"exposed",
      words(exposed, {"ok"}, {}, {{"secrets_hidden", "exposed: HTTP 200"}, {saw::exposed, "/createDB.sh"}}),
      "backend_config_exposed"},
+    {"app_has_another_address",
+     words(not_found, {"ok", "not_found"}, {accepted(true_address)}, {{saw::same_as, "backend.example.com"}}),
+     "client_wrong_backend_address",
+     {true_address},
+     ""},
+    {"app_has_the_right_address_of_a_php_that_is_down",
+     words(not_found, {"ok", "not_found"}, {refused(true_address)}, {{saw::same_as, "backend.example.com"}}),
+     "backend_php_not_reached"},
     {"wrong_password", words(wrong_password, {"ok", "ok", "ok", "ok", "wrong_password"}), ""},
 };
 
