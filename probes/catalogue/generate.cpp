@@ -1,6 +1,7 @@
 // Turns the cause catalogue, causes.toml, into what is compiled in and what is read:
 //
 //     catalogue_generate causes.toml [--header ids.hpp] [--source catalogue_data.cpp] [--docs causes.md]
+//         [--runbook-en en.md] [--runbook-zh zh.md]
 //
 // A host tool, run by the build. It checks the whole catalogue first and prints every mistake as
 // `causes.toml:line:col: message`; with a mistake nothing is written. Exit: 0, 1 mistakes or I/O, 2 usage.
@@ -28,7 +29,8 @@ bool save(const std::string& path, const std::string& content) {
 }
 
 int usage() {
-    std::cerr << "usage: catalogue_generate causes.toml [--header FILE] [--source FILE] [--docs FILE]\n";
+    std::cerr << "usage: catalogue_generate causes.toml [--header FILE] [--source FILE] [--docs FILE]\n"
+                 "       [--runbook-en FILE] [--runbook-zh FILE]\n";
     return 2;
 }
 
@@ -37,7 +39,9 @@ int run(const std::vector<std::string>& arguments) {
     const std::map<std::string, void (*)(std::ostream&, const generate::Catalogue&), std::less<>> writers{
         {"--header", generate::write_header},
         {"--source", generate::write_source},
-        {"--docs", generate::write_docs}};
+        {"--docs", generate::write_docs},
+        {"--runbook-en", generate::write_runbook_en},
+        {"--runbook-zh", generate::write_runbook_zh}};
     for (std::size_t i = 1; i < arguments.size(); i += 2)
         if (!writers.contains(arguments[i])) return usage();
 

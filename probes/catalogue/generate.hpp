@@ -3,6 +3,7 @@
 // Markdown.
 #include <optional>
 #include <ostream>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -73,7 +74,19 @@ void write_header(std::ostream& out, const Catalogue& catalogue);
 /// catalogue_data.cpp: the entries behind catalogue.hpp.
 void write_source(std::ostream& out, const Catalogue& catalogue);
 
-/// causes.md: the runbook page that alerts link to, one anchor a cause and a class.
+/// causes.md: the whole catalogue in both languages, one anchor a cause and a class.
 void write_docs(std::ostream& out, const Catalogue& catalogue);
+
+/// runbooks/en.md and runbooks/zh.md, which alerts link to: what to do, one anchor a cause and a class.
+void write_runbook_en(std::ostream& out, const Catalogue& catalogue);
+void write_runbook_zh(std::ostream& out, const Catalogue& catalogue);
+
+/// Of all causes and classes.
+using Ids = std::set<std::string, std::less<>>;
+Ids ids_of(const Catalogue& catalogue);
+
+/// Text of the catalogue as Markdown: `id` of a cause becomes a link within the page; what HTML or a table
+/// would eat is escaped.
+std::string markdown(std::string_view text, const Ids& ids);
 
 }  // namespace livecanary::generate

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cctype>
 #include <set>
 
 #include "probes/catalogue/generate.hpp"
@@ -8,29 +7,6 @@ namespace livecanary::generate {
 namespace {
 
 std::string link(std::string_view id) { return "[" + std::string(id) + "](#" + std::string(id) + ")"; }
-
-bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
-
-/// Text of the catalogue as Markdown: `id` of a cause becomes a link; what HTML or a table would eat is
-/// escaped.
-std::string markdown(std::string_view text, const std::set<std::string, std::less<>>& ids) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size();) {
-        if (text[i] == '`') {
-            const std::size_t end = text.find('`', i + 1);
-            const std::string_view code = text.substr(i + 1, end - i - 1);
-            out += ids.contains(code) ? link(code) : std::string(text.substr(i, end - i + 1));
-            i = end == std::string_view::npos ? text.size() : end + 1;
-            continue;
-        }
-        // An underscore inside a word is not emphasis (CommonMark 6.2).
-        const bool inside = i > 0 && i + 1 < text.size() && is_word(text[i - 1]) && is_word(text[i + 1]);
-        if (std::string_view("<*|").find(text[i]) != std::string_view::npos || (text[i] == '_' && !inside))
-            out += '\\';
-        out += text[i++];
-    }
-    return out;
-}
 
 constexpr std::string_view docs_opening =
     R"(<!-- Generated from probes/catalogue/causes.toml. Do not edit. -->
@@ -87,8 +63,7 @@ std::string keywords_of(const Catalogue& catalogue, const Predicate& wanted) {
 }
 
 /// One cause, the runbook first: who reads this was just paged.
-void write_cause(std::ostream& out, const Cause& cause, const Catalogue& catalogue,
-                 const std::set<std::string, std::less<>>& ids) {
+void write_cause(std::ostream& out, const Cause& cause, const Catalogue& catalogue, const Ids& ids) {
     const auto md = [&](std::string_view text) { return markdown(text, ids); };
     out << "## " << cause.id << "\n\n**" << md(cause.title.en) << "** · **" << md(cause.title.zh) << "**\n\n";
     out << "- Symptom: " << md(cause.symptom.en) << "\n- Confirm: " << md(cause.confirm.en)
@@ -131,9 +106,7 @@ void write_cause(std::ostream& out, const Cause& cause, const Catalogue& catalog
 }  // namespace
 
 void write_docs(std::ostream& out, const Catalogue& catalogue) {
-    std::set<std::string, std::less<>> ids;
-    for (const Cause& cause : catalogue.causes) ids.insert(cause.id);
-    for (const Class& entry : catalogue.classes) ids.insert(entry.id);
+    const Ids ids = ids_of(catalogue);
     const auto md = [&](std::string_view text) { return markdown(text, ids); };
 
     out << docs_opening;

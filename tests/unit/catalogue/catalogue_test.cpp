@@ -197,18 +197,35 @@ TEST(Catalogue, KeywordsPointAtCausesOrAClass) {
 TEST(Catalogue, CommittedDocsAreUpToDate) {
     const Directory directory;
     const std::string docs = directory.file("causes.md");
-    const Ran ran = generate(directory, catalogue_file + " --docs " + docs);
+    const std::string en = directory.file("en.md");
+    const std::string zh = directory.file("zh.md");
+    const Ran ran = generate(
+        directory, catalogue_file + " --docs " + docs + " --runbook-en " + en + " --runbook-zh " + zh);
     ASSERT_EQ(ran.code, 0) << ran.errors;
-    EXPECT_TRUE(content(docs) == content(source_dir + "/docs/causes.md"))
-        << "build the target `docs` and commit docs/causes.md";
+    const char* how = "build the target `docs` and commit docs/causes.md and docs/runbooks";
+    EXPECT_TRUE(content(docs) == content(source_dir + "/docs/causes.md")) << how;
+    EXPECT_TRUE(content(en) == content(source_dir + "/docs/runbooks/en.md")) << how;
+    EXPECT_TRUE(content(zh) == content(source_dir + "/docs/runbooks/zh.md")) << how;
 }
 
 TEST(Catalogue, EveryIdHasItsAnchorInTheDocs) {
-    const std::string docs = content(source_dir + "/docs/causes.md");
-    for (const CauseEntry& cause : all_causes())
-        EXPECT_NE(docs.find("\n## " + std::string(to_string(cause.id)) + "\n"), std::string::npos);
-    for (const ClassEntry& found : all_classes())
-        EXPECT_NE(docs.find("\n## " + std::string(to_string(found.id)) + "\n"), std::string::npos);
+    for (const auto* page : {"/docs/causes.md", "/docs/runbooks/en.md", "/docs/runbooks/zh.md"}) {
+        const std::string docs = content(source_dir + page);
+        for (const CauseEntry& cause : all_causes())
+            EXPECT_NE(docs.find("\n## " + std::string(to_string(cause.id)) + "\n"), std::string::npos);
+        for (const ClassEntry& found : all_classes())
+            EXPECT_NE(docs.find("\n## " + std::string(to_string(found.id)) + "\n"), std::string::npos);
+    }
+}
+
+TEST(Catalogue, ARunbookHasTheFixInItsLanguageAlone) {
+    const std::string en = content(source_dir + "/docs/runbooks/en.md");
+    const std::string zh = content(source_dir + "/docs/runbooks/zh.md");
+    const auto& cause = entry(Cause::push_url_expired);
+    EXPECT_NE(zh.find(cause.fix.in(Lang::zh)), std::string::npos);
+    EXPECT_EQ(zh.find(cause.title.in(Lang::en)), std::string::npos);
+    EXPECT_NE(en.find(cause.title.in(Lang::en)), std::string::npos);
+    EXPECT_EQ(en.find(cause.title.in(Lang::zh)), std::string::npos);
 }
 
 // A catalogue of one class, one cause and one keyword, without a mistake.
