@@ -17,6 +17,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/host_name.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -27,6 +28,7 @@
 
 #include "daemon/check_config_command.hpp"
 #include "daemon/log.hpp"
+#include "daemon/notify.hpp"
 #include "daemon/runner.hpp"
 #include "daemon/sd_notify.hpp"
 #include "daemon/store.hpp"
@@ -89,6 +91,8 @@ private:
     void start_runner(std::shared_ptr<const ProbeSettings> settings);
     void retire(std::unique_ptr<Runner> runner, std::shared_ptr<const ProbeSettings> successor);
     void on_ended(Runner* runner);
+    void alerts_loaded();
+    std::string own_url() const;
     std::shared_ptr<const ProbeSettings> configured(const std::string& probe) const;
     Exchange::Answerer answerer(const std::string& probe) const;
     std::vector<std::shared_ptr<const ProbeSettings>> all_configured() const;
@@ -124,7 +128,8 @@ private:
         std::shared_ptr<const ProbeSettings> successor;
     };
     std::list<Leaving> leaving_{};
-    std::unique_ptr<Sweeper> sweeper_{};  // null before it starts and after it has ended
+    std::unique_ptr<Notifier> notifier_{};  // null after it has ended
+    std::unique_ptr<Sweeper> sweeper_{};    // null before it starts and after it has ended
     std::unique_ptr<WebServer> web_{};
     std::list<asio::cancellation_signal> background_{};
     asio::steady_timer stop_deadline_{io_};
@@ -146,6 +151,11 @@ App::App(AppOptions options, Settings settings)
     shared_.exchange = &exchange_;
     shared_.blocking = probe_files_.get_executor();
     shared_.seed = [this] { return seeds_(); };
+    notifier_ = std::make_unique<Notifier>(shared_);
+    shared_.judged = [this](const ProbeSettings& probe, const RunResult& run, const Diagnosis& found,
+                            const Standing& standing) {
+        if (notifier_) notifier_->judged(probe, run, found, standing);
+    };
 }
 
 void App::spawn(asio::awaitable<void> work) {
@@ -161,6 +171,8 @@ void App::start_runner(std::shared_ptr<const ProbeSettings> settings) {
     auto runner = std::make_unique<Runner>(settings, shared_);
     auto* raw = runner.get();
     runners_[settings->name] = std::move(runner);
+    // One whose configuration was changed is the same alert as long as its labels are the same.
+    if (notifier_ && notifier_->fires(*settings)) raw->alert_stands();
     // Posted, because the loop's end must be able to destroy the runner that told of it.
     raw->start([this, raw] { asio::post(io_, [this, raw] { on_ended(raw); }); });
 }
@@ -178,6 +190,28 @@ void App::on_ended(Runner* runner) {
         if (successor && !stopping_) start_runner(std::move(successor));
     }
     finish_if_idle();
+}
+
+/// A probe that alerted before a restart does so until it has recovered.
+void App::alerts_loaded() {
+    for (const auto& [probe, labels] : notifier_->book().firing()) {
+        const auto at = runners_.find(probe);
+        if (at == runners_.end() || !at->second->alert_stands()) notifier_->resolve(probe);
+    }
+}
+
+std::string App::own_url() const {
+    if (!options_.external_url.empty()) {
+        const auto end = options_.external_url.find_last_not_of('/');
+        return options_.external_url.substr(0, end == std::string::npos ? 0 : end + 1);
+    }
+    const auto endpoint = web_->endpoints().front();
+    const auto address = endpoint.address();
+    std::string host = address.is_v6() ? '[' + address.to_string() + ']' : address.to_string();
+    boost::system::error_code ec;
+    if (address.is_unspecified())
+        if (auto name = asio::ip::host_name(ec); !ec && !name.empty()) host = std::move(name);
+    return "http://" + host + ':' + std::to_string(endpoint.port());
 }
 
 std::shared_ptr<const ProbeSettings> App::configured(const std::string& probe) const {
@@ -218,6 +252,9 @@ void App::adopt(Settings settings) {
     }
     settings.probes.clear();
     settings_ = std::move(settings);
+    Notifier::Probes probes;
+    for (const auto& [name, probe] : wanted) probes.push_back(probe);
+    notifier_->adopt(settings_, own_url(), probes);
 
     for (auto& leaving : leaving_) leaving.successor.reset();
     for (auto at = runners_.begin(); at != runners_.end();) {
@@ -315,6 +352,7 @@ asio::awaitable<std::vector<prometheus::MetricFamily>> App::metrics() {
         pending += standing.known && !standing.ok && !standing.alerting ? 1 : 0;
     }
     shared_.metrics.alerts(pending, firing);
+    if (notifier_) shared_.metrics.notifications(notifier_->figures());
     shared_.metrics.state(state_.figures());
     shared_.metrics.collect(families);
     co_return families.take();
@@ -400,6 +438,10 @@ void App::stop(int signal) {
     runners_.clear();
     for (auto& leaving : leaving_) leaving.successor.reset();
     if (sweeper_) sweeper_->stop();
+    notifier_->stop([this] {
+        notifier_.reset();
+        finish_if_idle();
+    });
     for (auto& signal_of : background_) signal_of.emit(asio::cancellation_type::terminal);
     stop_deadline_.expires_after(stop_patience);
     stop_deadline_.async_wait([this](error_code ec) {
@@ -407,13 +449,14 @@ void App::stop(int signal) {
         for (const auto& leaving : leaving_)
             log::error("a probe did not end in time", {{"probe", leaving.runner->settings().name}});
         if (sweeper_) log::error("the sweep did not end in time");
+        if (notifier_) log::error("delivery of alerts did not end in time");
         io_.stop();
     });
     finish_if_idle();
 }
 
 void App::finish_if_idle() {
-    if (!stopping_ || !leaving_.empty() || sweeper_) return;
+    if (!stopping_ || !leaving_.empty() || sweeper_ || notifier_) return;
     stop_deadline_.cancel();
     signals_.cancel();
     io_.stop();
@@ -444,6 +487,7 @@ int App::run() {
         log::warn("the system's trusted certificates cannot be read", {{"error", code.message()}});
     shared_.metrics.reloaded(true, std::chrono::system_clock::now());
     adopt(std::move(settings_));
+    notifier_->start([this] { alerts_loaded(); });
     sweeper_ = std::make_unique<Sweeper>(
         shared_, [this](const auto& probe) { return configured(probe); },
         [this] { return all_configured(); });

@@ -11,6 +11,7 @@ struct AppOptions {
     std::string config_file{};
     std::vector<std::string> listen{};  ///< of the command line; empty: the configuration's
     bool lifecycle = false;
+    std::string external_url{};  ///< where people reach our pages; empty: the first address we listen on
 };
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reloads. `settings`: of the configuration file, without mistakes.

@@ -101,6 +101,8 @@ struct RunVerb {
         add_log(*verb, common);
         verb->add_option("--web.listen-address", options.listen, "Address to serve on; may be given again")
             ->allow_extra_args(false);
+        verb->add_option("--web.external-url", options.external_url,
+                         "Where people reach the pages: links of alerts lead there");
         verb->add_flag("--web.enable-lifecycle", options.lifecycle, "Allow POST /-/reload");
     }
     int run() {

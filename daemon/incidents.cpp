@@ -1,5 +1,7 @@
 #include "daemon/incidents.hpp"
 
+#include <algorithm>
+
 namespace livecanary::daemon {
 
 Incidents::Step Incidents::feed(RunOutcome outcome) noexcept {
@@ -22,6 +24,17 @@ Incidents::Step Incidents::feed(RunOutcome outcome) noexcept {
     if (standing_.consecutive_failures >= fail_after_) standing_.alerting = true;
     step.confirmed = standing_.alerting || standing_.consecutive_failures > 1;
     return step;
+}
+
+bool Incidents::alert_stands() noexcept {
+    if (standing_.alerting) return true;
+    const int successes = standing_.known && standing_.ok ? 1 : 0;
+    if (successes >= recover_after_) return false;
+    successes_ = successes;
+    incident_ = standing_.alerting = true;
+    if (successes == 0)
+        standing_.consecutive_failures = std::max(standing_.consecutive_failures, fail_after_);
+    return true;
 }
 
 }  // namespace livecanary::daemon

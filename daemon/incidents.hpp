@@ -19,6 +19,9 @@ public:
         bool confirmed = false;  ///< failed again, or may alert at once: worth playing the controls
     };
     Step feed(RunOutcome outcome) noexcept;
+    /// An alert from before a restart: it stands as after fail_after failures, and a success that was there
+    /// already counts. False if that one has ended it.
+    bool alert_stands() noexcept;
 
     const Standing& standing() const noexcept { return standing_; }
     bool incident() const noexcept { return incident_; }

@@ -79,6 +79,15 @@ constexpr Metric event_loop_lag{"livecanary_event_loop_lag_seconds",
 constexpr Metric alerts_by_state{"livecanary_alerts",
                                  "Probes that fail: pending until fail_after failures in a row, then firing.",
                                  MetricType::Gauge};
+constexpr Metric notifications_sent{"livecanary_notifications_total",
+                                    "Alerts sent to the Alertmanager, each time one was sent.",
+                                    MetricType::Counter};
+constexpr Metric notifications_failed{"livecanary_notifications_failed_total",
+                                      "Alerts sent to the Alertmanager that it did not accept.",
+                                      MetricType::Counter};
+constexpr Metric notification_queue{"livecanary_notification_queue_length",
+                                    "Alerts that wait to be sent, counted for each Alertmanager.",
+                                    MetricType::Gauge};
 constexpr Metric clock_offset{"livecanary_clock_offset_seconds",
                               "Offset of the system clock as the kernel estimates it.", MetricType::Gauge};
 constexpr Metric clock_synchronized{"livecanary_clock_synchronized",
@@ -126,6 +135,12 @@ double unix_seconds(WallTime time) { return Seconds(time.time_since_epoch()).cou
 ClientMetric gauge(double number) {
     ClientMetric metric;
     metric.gauge.value = number;
+    return metric;
+}
+
+ClientMetric counter(std::uint64_t number) {
+    ClientMetric metric;
+    metric.counter.value = static_cast<double>(number);
     return metric;
 }
 
@@ -260,6 +275,8 @@ public:
         time_phases(run);
         keep_values(run);
     }
+
+    void stands(const Standing& standing) { standing_ = standing; }
 
     void skipped(Skip why) { skipped_[static_cast<std::size_t>(why)].Increment(); }
 
@@ -453,6 +470,8 @@ void ProbeMetrics::ran(const RunResult& run, const Diagnosis& found, const Stand
     impl_->ran(run, found, standing, confirmation, ended);
 }
 
+void ProbeMetrics::stands(const Standing& standing) { impl_->stands(standing); }
+
 void ProbeMetrics::skipped(Skip why) { impl_->skipped(why); }
 
 void ProbeMetrics::collect(Families& into, Clock::time_point now, WallTime wall) const {
@@ -467,6 +486,12 @@ public:
         add(into, in_flight, runs.Collect(), {});
         add(into, alerts_by_state, gauge(static_cast<double>(pending)), {{"state", "pending"}});
         add(into, alerts_by_state, gauge(static_cast<double>(firing)), {{"state", "firing"}});
+        for (const auto& receiver : notifications.receivers) {
+            add(into, notifications_sent, counter(receiver.sent), {{"alertmanager", receiver.alertmanager}});
+            add(into, notifications_failed, counter(receiver.failed),
+                {{"alertmanager", receiver.alertmanager}});
+        }
+        add(into, notification_queue, gauge(static_cast<double>(notifications.queue)), {});
         if (offset) add(into, clock_offset, gauge(*offset), {});
         if (synchronized) add(into, clock_synchronized, gauge(*synchronized ? 1 : 0), {});
         if (reload_ok) add(into, reload_successful, gauge(*reload_ok ? 1 : 0), {});
@@ -476,9 +501,7 @@ public:
             if (litter.items > 0)
                 add(into, litter_oldest, gauge(unix_seconds(litter.oldest)), {{"store", store}});
         }
-        ClientMetric failures;
-        failures.counter.value = static_cast<double>(state.write_failures);
-        add(into, state_write_failures, failures, {});
+        add(into, state_write_failures, counter(state.write_failures), {});
         add(into, build_info, gauge(1),
             {{"version", std::string(version())},
              {"revision", std::string(revision())},
@@ -495,6 +518,7 @@ public:
     std::optional<bool> reload_ok{};
     std::optional<WallTime> reloaded{};  // last time it was accepted
     StateFigures state{};
+    NotificationFigures notifications{};
 };
 
 DaemonMetrics::DaemonMetrics() : impl_(std::make_shared<Impl>()) {}
@@ -521,6 +545,8 @@ void DaemonMetrics::clock(std::chrono::duration<double> offset, bool synchronize
 }
 
 void DaemonMetrics::state(StateFigures figures) { impl_->state = std::move(figures); }
+
+void DaemonMetrics::notifications(NotificationFigures figures) { impl_->notifications = std::move(figures); }
 
 void DaemonMetrics::collect(Families& into) const { impl_->collect(into); }
 

@@ -2,6 +2,7 @@
 // RunResult → Prometheus. Each probe owns its series, so they vanish with it; absent means absent.
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,6 +30,17 @@ struct Standing {
     bool ok = false;        ///< the last conclusive outcome
     bool alerting = false;  ///< from fail_after failures in a row until recover_after successes in a row
     int consecutive_failures = 0;
+};
+
+/// What became of the alerts that Alertmanagers were sent.
+struct NotificationFigures {
+    struct Receiver {
+        std::string alertmanager{};  ///< its URL, as configured
+        std::uint64_t sent = 0;      ///< alerts, each time one was sent
+        std::uint64_t failed = 0;    ///< of these, those it did not accept
+    };
+    std::vector<Receiver> receivers{};
+    std::size_t queue = 0;  ///< alerts that wait to be sent, of all receivers together
 };
 
 /// Metric families under construction, in the order of their first series.
@@ -67,6 +79,8 @@ public:
     void ran(const RunResult& run, const Diagnosis& found, const Standing& standing, bool confirmation,
              Clock::time_point ended);
     void skipped(Skip why);
+    /// An alert from before a restart stands, though no run has been seen.
+    void stands(const Standing& standing);
 
     /// `now` decides on staleness: `livecanary_probe_success` is absent when the last conclusive run is
     /// older than three intervals and a timeout. `wall` decides on maintenance.
@@ -90,6 +104,7 @@ public:
     void alerts(std::size_t pending, std::size_t firing);
     void clock(std::chrono::duration<double> offset, bool synchronized);
     void state(StateFigures figures);
+    void notifications(NotificationFigures figures);
 
     void collect(Families& into) const;
 

@@ -223,6 +223,7 @@ void Runner::record(RunResult result, const Incidents::Step& step, bool confirma
         confirm_by_keywords(found, shared_.exchange->told(topics::keyword, 0), shared_.wall(), keyword_holds);
     const auto& standing = incidents_.standing();
     metrics_.ran(result, found, standing, confirmation, shared_.now());
+    if (shared_.judged) shared_.judged(*settings_, result, found, standing);
     if (step.ended) {
         controls_played_ = false;
         controls_.clear();
@@ -266,6 +267,13 @@ void Runner::record(RunResult result, const Incidents::Step& step, bool confirma
             log::warn("probe inconclusive", fields);
             break;
     }
+}
+
+bool Runner::alert_stands() {
+    if (!incidents_.alert_stands()) return false;
+    status_.alerting = true;
+    metrics_.stands(incidents_.standing());
+    return true;
 }
 
 ProbeStatus Runner::status(Clock::time_point now) const {

@@ -39,6 +39,8 @@ struct Shared {
     std::string location{};
     std::string lang = "en";
     std::function<std::uint64_t()> seed{};  ///< randomness for each probe's own generator
+    /// Told about every run that has a result. May be empty.
+    std::function<void(const ProbeSettings&, const RunResult&, const Diagnosis&, const Standing&)> judged{};
     std::function<Clock::time_point()> now = Clock::now;
     std::function<WallTime()> wall = std::chrono::system_clock::now;
 };
@@ -64,6 +66,8 @@ public:
     /// only what the probe is.
     boost::json::object latest() const;
     const Standing& standing() const noexcept { return incidents_.standing(); }
+    /// An alert from before a restart. False if runs since have ended it.
+    bool alert_stands();
     /// Why the loop stands: its slot or its run's deadline is long past. Empty if it does not.
     std::string standing_still(Clock::time_point now) const;
 

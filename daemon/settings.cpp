@@ -127,6 +127,11 @@ bool is_http_url(const std::string& text) {
            std::ranges::all_of(rest, printable);
 }
 
+/// One that paths are put after.
+bool is_base_url(const std::string& text) {
+    return is_http_url(text) && text.find_first_of("?#") == std::string::npos;
+}
+
 /// Reads the list `key` into `out` if every element of it passes `valid`.
 void read_list(Reader& in, std::string_view key, std::vector<std::string>& out,
                bool (*valid)(const std::string&), std::string_view expected) {
@@ -296,18 +301,38 @@ private:
             in->unread();
         }
         if (auto in = root.table("alerting")) {
-            read_list(*in, "alertmanagers", settings_->alertmanagers, is_http_url,
-                      R"(expected a URL such as "http://127.0.0.1:9093", without a password)");
-            in->one_of("lang", settings_->lang, languages);
-            if (!settings_->alertmanagers.empty())
-                in->warning("alertmanagers",
-                            "this version does not deliver alerts by itself; use the rules for Prometheus");
+            read_alerting(*in);
             in->unread();
         }
         if (auto in = root.table("defaults")) {
             read_timing(*in, defaults_);
             in->unread();
         }
+    }
+
+    void read_alerting(Reader& in) {
+        read_list(in, "alertmanagers", settings_->alertmanagers, is_base_url,
+                  R"(expected a URL such as "http://127.0.0.1:9093", without a password, '?' and '#')");
+        auto& urls = settings_->alertmanagers;
+        for (auto at = urls.begin(); at != urls.end(); ++at) {
+            while (at->ends_with('/')) at->pop_back();
+            if (std::find(urls.begin(), at, *at) != at)
+                in.mistake("alertmanagers", static_cast<std::size_t>(at - urls.begin()),
+                           "is in the list already");
+        }
+        in.one_of("lang", settings_->lang, languages);
+        in.optional("grafana_url", settings_->grafana_url);
+        if (!settings_->grafana_url.empty() && !is_base_url(settings_->grafana_url))
+            in.mistake("grafana_url", R"(expected a URL such as "https://grafana.example.com")");
+        while (settings_->grafana_url.ends_with('/')) settings_->grafana_url.pop_back();
+        auto& access = settings_->alertmanager_access;
+        in.optional("user", access.user);
+        in.secret("password", access.password);
+        in.readable("ca_file", access.ca_file);
+        if (in.has("user") != in.has("password"))
+            in.mistake(in.has("user") ? "user" : "password", "user and password come together");
+        if (access.user.find(':') != std::string::npos)
+            in.mistake("user", "a user with ':' cannot be told from its password (RFC 7617)");
     }
 
     void read_probe(Reader& in) {

@@ -36,6 +36,14 @@ struct ProbeSettings {
     config::Position at{};
 };
 
+/// How the Alertmanagers let us in; all of them in the same way.
+struct AlertmanagerAccess {
+    std::string user{};  ///< of HTTP's basic authentication; empty: none
+    config::Secret password{};
+    std::string ca_file{};  ///< PEM; empty: the system's trust
+    bool operator==(const AlertmanagerAccess&) const = default;
+};
+
 struct Settings {
     std::string location{};  ///< default: host name; [A-Za-z0-9-], 1 to 32 characters
     std::string state_directory = "/var/lib/livecanary";  ///< default: $STATE_DIRECTORY, if systemd sets it
@@ -44,9 +52,11 @@ struct Settings {
     std::chrono::milliseconds controls_gap{60'000};  ///< least time between two rounds of a probe's controls
     bool reference = true;                           ///< the built-in probe of ourselves
     std::vector<std::string> web_listen{"127.0.0.1:9877"};  ///< "127.0.0.1:9877", "[::1]:9877", ":9877"
-    std::vector<std::string> dns_servers{};  ///< "192.0.2.1" or "192.0.2.1:53"; empty: the system's
-    std::vector<std::string> anchors{};      ///< http(s) URLs of neutral targets
-    std::vector<std::string> alertmanagers{};
+    std::vector<std::string> dns_servers{};    ///< "192.0.2.1" or "192.0.2.1:53"; empty: the system's
+    std::vector<std::string> anchors{};        ///< http(s) URLs of neutral targets
+    std::vector<std::string> alertmanagers{};  ///< http(s) URLs, without /api/v2 and a slash at the end
+    AlertmanagerAccess alertmanager_access{};
+    std::string grafana_url{};  ///< where alerts' dashboard_url leads; empty: to the daemon's own page
     std::string lang = "en";
     std::vector<ProbeSettings> probes{};  ///< the enabled ones, in the order of the files
     std::size_t disabled_probes = 0;

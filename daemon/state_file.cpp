@@ -18,7 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 /// Of the tables below. A file of a later version is left alone: a newer daemon may be at work in it.
-constexpr std::int64_t schema_version = 2;
+constexpr std::int64_t schema_version = 3;
 /// What turns a file of each version into one of the next.
 constexpr const char* schema[schema_version] = {
     "CREATE TABLE litter (probe TEXT NOT NULL, store TEXT NOT NULL, item TEXT NOT NULL, made_ms INTEGER NOT "
@@ -27,7 +27,9 @@ constexpr const char* schema[schema_version] = {
     "PRAGMA user_version = 1;",
     "CREATE TABLE memory (probe TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,"
     " PRIMARY KEY (probe, key)) WITHOUT ROWID;"
-    "PRAGMA user_version = 2;"};
+    "PRAGMA user_version = 2;",
+    "CREATE TABLE alert (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "PRAGMA user_version = 3;"};
 
 /// Another process writes for milliseconds; somebody with a shell open may do so for as long as he likes.
 constexpr int busy_milliseconds = 1000;
@@ -225,6 +227,7 @@ void StateFile::file_lost() {
         pending_[key] = entry;
     }
     for (const auto& [key, value] : memories_) pending_memories_.insert(key);
+    for (const auto& [name, text] : alerts_) pending_alerts_.insert(name);
 }
 
 /// The entries as the file has them, with what waits to be written.
@@ -254,12 +257,32 @@ bool StateFile::load_memories() {
     int code = SQLITE_OK;
     while ((code = select.step()) == SQLITE_ROW)
         memories_.try_emplace({select.text(0), select.text(1)}, select.text(2));
+    if (code != SQLITE_DONE) return failed(code);
+    return load_alerts();
+}
+
+/// Likewise; what waits to be removed is not known again.
+bool StateFile::load_alerts() {
+    Statement select(database_.get(), "SELECT name, value FROM alert");
+    int code = SQLITE_OK;
+    while ((code = select.step()) == SQLITE_ROW)
+        if (auto name = select.text(0); !pending_alerts_.contains(name))
+            alerts_.try_emplace(std::move(name), select.text(1));
     return code == SQLITE_DONE || failed(code);
 }
 
 void StateFile::remember(const MemoryKey& key, std::string value) {
     memories_[key] = std::move(value);
     pending_memories_.insert(key);
+    write();
+}
+
+void StateFile::keep_alert(const std::string& name, std::optional<std::string> text) {
+    if (text)
+        alerts_[name] = *std::move(text);
+    else if (alerts_.erase(name) == 0)
+        return;
+    pending_alerts_.insert(name);
     write();
 }
 
@@ -276,7 +299,7 @@ void StateFile::check_place() {
 
 /// Writes all that waits, if it can be.
 void StateFile::write() {
-    if (pending_.empty() && pending_memories_.empty()) return;
+    if (pending_.empty() && pending_memories_.empty() && pending_alerts_.empty()) return;
     check_place();
     if (!database_) open();
     bool done = database_ && write_pending();
@@ -297,7 +320,8 @@ bool StateFile::write_pending() {
     if (!run("BEGIN IMMEDIATE")) return false;
     const bool done =
         std::ranges::all_of(pending_, [this](const auto& p) { return write_one(p.first, p.second); }) &&
-        std::ranges::all_of(pending_memories_, [this](const auto& key) { return write_memory(key); });
+        std::ranges::all_of(pending_memories_, [this](const auto& key) { return write_memory(key); }) &&
+        std::ranges::all_of(pending_alerts_, [this](const auto& name) { return write_alert(name); });
     if (!done || !run("COMMIT")) {
         // Some failures end the transaction, some leave it open.
         sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
@@ -307,6 +331,7 @@ bool StateFile::write_pending() {
         if (const auto at = entries_.find(key); at != entries_.end()) at->second.written = true;
     pending_.clear();
     pending_memories_.clear();
+    pending_alerts_.clear();
     return true;
 }
 
@@ -317,6 +342,18 @@ bool StateFile::write_memory(const MemoryKey& key) {
     statement.bind(1, key.probe);
     statement.bind(2, key.key);
     statement.bind(3, memories_.at(key));
+    const int code = statement.step();
+    return code == SQLITE_DONE || failed(code);
+}
+
+bool StateFile::write_alert(const std::string& name) {
+    const auto at = alerts_.find(name);
+    Statement statement(database_.get(), at != alerts_.end()
+                                             ? "INSERT INTO alert (name, value) VALUES (?1, ?2)"
+                                               " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+                                             : "DELETE FROM alert WHERE name = ?1");
+    statement.bind(1, name);
+    if (at != alerts_.end()) statement.bind(2, at->second);
     const int code = statement.step();
     return code == SQLITE_DONE || failed(code);
 }

@@ -1,5 +1,6 @@
 #pragma once
-// The ledger, and what probes remember, as they stand in SQLite; in memory while the disk cannot be had.
+// The ledger, what probes remember and which alerts there are, as they stand in SQLite; in memory while the
+// disk cannot be had.
 // Blocking: for the store's own thread.
 #include <chrono>
 #include <compare>
@@ -68,10 +69,14 @@ public:
     void refresh();
     /// As record().
     void remember(const MemoryKey& key, std::string value);
+    /// As record(); nothing: the alert is forgotten.
+    void keep_alert(const std::string& name, std::optional<std::string> text);
 
     const std::map<LitterKey, LitterEntry>& entries() const noexcept { return entries_; }
     /// What this process remembered, and what stood in the file when it was opened: nobody else writes it.
     const std::map<MemoryKey, std::string>& memories() const noexcept { return memories_; }
+    /// Likewise, by name.
+    const std::map<std::string, std::string>& alerts() const noexcept { return alerts_; }
     const StateOptions& options() const noexcept { return options_; }
     /// Why we work in memory; empty if what was asked for last is on disk.
     const std::string& trouble() const noexcept { return trouble_; }
@@ -95,7 +100,9 @@ private:
     bool write_pending();
     bool write_one(const LitterKey& key, const std::optional<LitterEntry>& entry);
     bool write_memory(const MemoryKey& key);
+    bool write_alert(const std::string& name);
     bool load_memories();
+    bool load_alerts();
     bool run(const char* sql);
     bool number(const char* sql, std::int64_t& out);
     bool failed(int code, std::string words = {});
@@ -109,6 +116,8 @@ private:
         pending_{};  ///< not yet written; nothing: to be struck out
     std::map<MemoryKey, std::string> memories_{};
     std::set<MemoryKey> pending_memories_{};  ///< not yet written
+    std::map<std::string, std::string> alerts_{};
+    std::set<std::string> pending_alerts_{};  ///< not yet written; one that is not in alerts_: to be removed
     Clock::time_point opened_{};              ///< or tried to
     std::uint64_t device_ = 0, inode_ = 0;
     int code_ = 0;  ///< of the last failure, as SQLite has it

@@ -74,6 +74,22 @@ void StateStore::run_ended(std::string probe) {
     });
 }
 
+void StateStore::keep_alert(std::string name, std::optional<std::string> text) {
+    asio::post(worker_, [this, name = std::move(name), text = std::move(text)] {
+        file_->keep_alert(name, text);
+        publish();
+    });
+}
+
+asio::awaitable<std::vector<std::string>> StateStore::alerts() {
+    std::function<std::vector<std::string>()> work = [this] {
+        std::vector<std::string> texts;
+        for (const auto& [name, text] : file_->alerts()) texts.push_back(text);
+        return texts;
+    };
+    return on_worker(std::move(work));
+}
+
 asio::awaitable<std::vector<Litter>> StateStore::leftovers() {
     std::function<std::vector<Litter>()> work = [this] {
         std::vector<Litter> left;

@@ -1,6 +1,6 @@
 #pragma once
-// What outlives the daemon: the ledger of what runs make at their targets, and what probes remember. On a
-// thread of its own, since a disk may take its time.
+// What outlives the daemon: the ledger of what runs make at their targets, what probes remember, and the
+// alerts. On a thread of its own, since a disk may take its time.
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -83,6 +83,10 @@ public:
                                                 std::string value) override;
     /// No run of `probe` has anything under way any more.
     void run_ended(std::string probe);
+    /// Keeps an alert (alerts.hpp) over restarts; nothing: forgets it. Does not wait until it is done.
+    void keep_alert(std::string name, std::optional<std::string> text);
+    /// What is kept.
+    boost::asio::awaitable<std::vector<std::string>> alerts();
 
     /// The entries in nobody's hands, oldest first. Looks at the file: other processes write to it too.
     boost::asio::awaitable<std::vector<Litter>> leftovers();

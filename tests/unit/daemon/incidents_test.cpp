@@ -89,5 +89,33 @@ TEST(Incidents, CountsFailuresInARow) {
     }
 }
 
+/// An alert from before a restart, before or after the first run.
+TEST(Incidents, AnAlertThatStandsEndsAsAnyOther) {
+    Incidents incidents(3, 2);
+    EXPECT_TRUE(incidents.alert_stands());
+    EXPECT_TRUE(incidents.standing().alerting && incidents.incident());
+    EXPECT_FALSE(incidents.standing().known);
+    EXPECT_TRUE(incidents.feed(RunOutcome::failed).confirmed) << "its controls are worth playing";
+    incidents.feed(RunOutcome::ok);
+    EXPECT_TRUE(incidents.standing().alerting);
+    EXPECT_TRUE(incidents.feed(RunOutcome::ok).ended);
+    EXPECT_FALSE(incidents.standing().alerting);
+
+    Incidents after_one(3, 2);
+    after_one.feed(RunOutcome::ok);
+    EXPECT_TRUE(after_one.alert_stands());
+    EXPECT_TRUE(after_one.feed(RunOutcome::ok).ended) << "the success before counts";
+
+    Incidents over(3, 1);
+    over.feed(RunOutcome::ok);
+    EXPECT_FALSE(over.alert_stands());
+    EXPECT_FALSE(over.standing().alerting);
+
+    Incidents failing(3, 2);
+    failing.feed(RunOutcome::failed);
+    EXPECT_TRUE(failing.alert_stands());
+    EXPECT_EQ(failing.standing().consecutive_failures, 3);
+}
+
 }  // namespace
 }  // namespace livecanary::daemon

@@ -56,7 +56,7 @@ TEST(Settings, DefaultsOfAnEmptyFile) {
 }
 
 TEST(Settings, EveryKey) {
-    const Loaded loaded = load(R"(
+    const FakeWorld world{.files = {{"l.toml", R"(
 [daemon]
 location = "Shanghai-1"
 state_directory = "/srv/livecanary"
@@ -70,7 +70,10 @@ servers = ["192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:53"]
 [control]
 anchors = ["https://www.example.org/", "http://[2001:db8::1]:8080/x?y=z"]
 [alerting]
-alertmanagers = ["http://127.0.0.1:9093"]
+alertmanagers = ["http://127.0.0.1:9093/", "https://alerts.example.com/am"]
+user = "canary"
+password = { env = "ALERT_PASSWORD" }
+grafana_url = "https://grafana.example.com/"
 lang = "zh"
 [defaults]
 interval = "1m"
@@ -93,10 +96,10 @@ maintenance = ["02:00-04:00 Asia/Shanghai", "12:00-12:30"]
 name = "0"
 kind = "other"
 url = "x"
-)");
-    ASSERT_EQ(mistakes(loaded),
-              Strings{"l.toml:15:17: warning: alerting.alertmanagers: this version does not "
-                      "deliver alerts by itself; use the rules for Prometheus"});
+)"}},
+                          .variables = {{"ALERT_PASSWORD", "a:secret"}}};
+    const Loaded loaded = load(world);
+    ASSERT_EQ(mistakes(loaded), Strings{});
     const Settings& settings = loaded.settings;
     EXPECT_EQ(settings.location, "Shanghai-1");
     EXPECT_EQ(settings.state_directory, "/srv/livecanary");
@@ -107,7 +110,10 @@ url = "x"
     EXPECT_EQ(settings.dns_servers,
               (Strings{"192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:53"}));
     EXPECT_EQ(settings.anchors, (Strings{"https://www.example.org/", "http://[2001:db8::1]:8080/x?y=z"}));
-    EXPECT_EQ(settings.alertmanagers, Strings{"http://127.0.0.1:9093"});
+    EXPECT_EQ(settings.alertmanagers, (Strings{"http://127.0.0.1:9093", "https://alerts.example.com/am"}));
+    EXPECT_EQ(settings.alertmanager_access.user, "canary");
+    EXPECT_EQ(settings.alertmanager_access.password.reveal(), "a:secret");
+    EXPECT_EQ(settings.grafana_url, "https://grafana.example.com");
     EXPECT_EQ(settings.lang, "zh");
 
     ASSERT_EQ(settings.probes.size(), 2);
@@ -123,7 +129,7 @@ url = "x"
     EXPECT_EQ(first.labels, (std::map<std::string, std::string>{{"team", "live"}, {"_Site2", "上海"}}));
     EXPECT_EQ(first.maintenance.size(), 2);
     EXPECT_EQ(first.file, "l.toml");
-    EXPECT_EQ(first.at.line, 22);
+    EXPECT_EQ(first.at.line, 25);
     const ProbeSettings& second = settings.probes[1];
     EXPECT_EQ(second.kind, &test::other_kind);
     EXPECT_EQ(second.interval, 60s);

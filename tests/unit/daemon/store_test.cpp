@@ -330,7 +330,8 @@ TEST_F(Store, APageThatIsSpoiltIsFoundAtTheStart) {
     ASSERT_GT(size, 5 * 4096U);
     {
         std::fstream file(folder.file(), std::ios::in | std::ios::out | std::ios::binary);
-        file.seekp(static_cast<std::streamoff>(3 * 4096));
+        // One of the ledger's: the first ones are the schema's and the roots of the tables.
+        file.seekp(static_cast<std::streamoff>(4 * 4096));
         file << std::string(4096, '\xff');
     }
     const auto store = open();
@@ -395,13 +396,13 @@ TEST_F(Store, AFileThatMayNotBeReadIsSetAside) {
 
 TEST_F(Store, AFileOfALaterVersionIsLeftAlone) {
     EXPECT_FALSE(record(*open("died"), "a"));
-    Shell(folder.file()).run("PRAGMA user_version = 3");
+    Shell(folder.file()).run("PRAGMA user_version = 4");
     const auto store = open();
-    EXPECT_EQ(trouble(*store), "written by a newer livecanary (version 3 of the file, this one knows 2)");
+    EXPECT_EQ(trouble(*store), "written by a newer livecanary (version 4 of the file, this one knows 3)");
     EXPECT_EQ(said,
               Items{"level=error msg=\"the state cannot be written: it is kept in memory only\" file=" +
                     folder.file().string() +
-                    " error=\"written by a newer livecanary (version 3 of the file, this one knows 2)\""});
+                    " error=\"written by a newer livecanary (version 4 of the file, this one knows 3)\""});
     EXPECT_FALSE(record(*store, "b"));
     EXPECT_EQ(failures(*store), 1U);
     EXPECT_EQ(folder.set_aside(), Items{});
@@ -642,6 +643,37 @@ TEST_F(Store, RemembersInMemoryWhileThereIsNoFileAndWritesItLater) {
               "mark=18,other=1");
 }
 
+TEST_F(Store, KeepsAlertsOverRestartsUntilTheyAreForgotten) {
+    using Texts = std::vector<std::string>;
+    auto store = open();
+    EXPECT_EQ(await(store->alerts()), Texts{});
+    store->keep_alert("a", "1");
+    store->keep_alert("b", "2");
+    store->keep_alert("a", "3");
+    EXPECT_EQ(await(store->alerts()), (Texts{"3", "2"}));
+    store.reset();
+    store = open();
+    EXPECT_EQ(await(store->alerts()), (Texts{"3", "2"}));
+    store->keep_alert("a", std::nullopt);
+    store->keep_alert("nobody", std::nullopt);
+    // While the file cannot be written it goes on in memory, and what is forgotten does not come back.
+    {
+        Shell shell(folder.file());
+        shell.run("BEGIN IMMEDIATE");
+        store->keep_alert("b", std::nullopt);
+        store->keep_alert("c", "4");
+        EXPECT_EQ(await(store->alerts()), Texts{"4"});
+        EXPECT_NE(trouble(*store), "");
+        shell.run("COMMIT");
+    }
+    await(store->all());
+    EXPECT_EQ(await(store->alerts()), Texts{"4"});
+    store->keep_alert("d", "5");
+    EXPECT_EQ(trouble(*store), "");
+    store.reset();
+    EXPECT_EQ(Shell(folder.file()).run("SELECT group_concat(name || '=' || value) FROM alert"), "c=4,d=5");
+}
+
 // What 0.1.0 wrote has no such table.
 TEST_F(Store, AFileOfTheFirstVersionIsTakenOver) {
     Shell(folder.file())
@@ -653,7 +685,7 @@ TEST_F(Store, AFileOfTheFirstVersionIsTakenOver) {
     EXPECT_EQ(trouble(*store), "");
     EXPECT_EQ(leftovers(*store), Items{"a"});
     EXPECT_FALSE(await(store->remember("db", "mark", "17")));
-    EXPECT_EQ(Shell(folder.file()).run("PRAGMA user_version"), "2");
+    EXPECT_EQ(Shell(folder.file()).run("PRAGMA user_version"), "3");
 }
 
 }  // namespace
