@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../../dashboards/prometheus"
 
 promtool check rules --lint=all --lint-fatal livecanary.rules.yml
-promtool test rules livecanary.rules.test.yml
+promtool test rules livecanary.rules.test.yml livecanary.rules.slow.test.yml
 promtool check config --lint=all --lint-fatal scrape.example.yml
 amtool check-config alertmanager.example.yml
 
@@ -25,7 +25,7 @@ goes_to chat alertname=LivecanaryProbeFailing severity=warning probe=push-main
 
 # Every alert is tested and explained.
 for alert in $(sed -n 's/^ *- alert: //p' livecanary.rules.yml); do
-    grep -q "alertname: $alert$" livecanary.rules.test.yml || {
+    grep -q "alertname: $alert$" livecanary.rules.test.yml livecanary.rules.slow.test.yml || {
         echo "check_rules: $alert has no test" >&2
         exit 1
     }
