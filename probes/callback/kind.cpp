@@ -31,16 +31,19 @@ asio::awaitable<result<PeerAnswer>> answer_to(Shared config, Kept state, ProbeRu
     return answer(std::move(config), std::move(state), run, question);
 }
 
+/// `0.0.0.0:9878/live`
+std::string listens_on(const Receive& receive) {
+    const auto address = receive.listen.address().to_string();
+    return (receive.listen.address().is_v6() ? "[" + address + "]" : address) + ":" +
+           std::to_string(receive.listen.port()) + receive.path;
+}
+
 std::string target_of(const Config& config) {
     if (config.url) {
         const auto path = config.url->target.substr(0, config.url->target.find('?'));
         return (config.url->tls ? "https://" : "http://") + config.url->host_header() + path;
     }
-    if (!config.receive) return {};
-    const auto& listen = config.receive->listen;
-    const auto address = listen.address().to_string();
-    return "listens on " + (listen.address().is_v6() ? "[" + address + "]" : address) + ":" +
-           std::to_string(listen.port()) + config.receive->path;
+    return config.receive ? "listens on " + listens_on(*config.receive) : std::string();
 }
 
 Probe make(config::Reader& in) {
@@ -59,7 +62,7 @@ Probe make(config::Reader& in) {
     made.answer = [config, state](ProbeRun& run, const Question& question) {
         return answer_to(config, state, run, question);
     };
-    made.advice = {"Callback template of the cloud: a URL that leads to " + target_of(*config) +
+    made.advice = {"Callback template of the cloud: a URL that leads to " + listens_on(*config->receive) +
                    ", and the CallbackKey that this probe has as its key."};
     return made;
 }

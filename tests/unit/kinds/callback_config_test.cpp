@@ -168,6 +168,14 @@ TEST(CallbackConfig, TargetHasNoQuery) {
     EXPECT_EQ(probe.target, "listens on [::]:9878/live");
     EXPECT_EQ(probe.advice.size(), 1U);
     EXPECT_TRUE(probe.background && probe.answer);
+    TomlText both(
+        "url = 'http://h:8080/cb'\nkey = { env = 'KEY' }\nreceive = { listen = '127.0.0.1:9878', path = "
+        "'/live' }\n",
+        world);
+    const Probe sends_too = kind.make(both.reader());
+    EXPECT_EQ(sends_too.target, "http://h:8080/cb");
+    ASSERT_EQ(sends_too.advice.size(), 1U);
+    EXPECT_NE(sends_too.advice[0].find(" 127.0.0.1:9878/live,"), std::string::npos) << "not the backend";
 }
 
 }  // namespace
