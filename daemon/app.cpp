@@ -29,6 +29,7 @@
 #include "daemon/check_config_command.hpp"
 #include "daemon/log.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/probe_page.hpp"
 #include "daemon/runner.hpp"
 #include "daemon/sd_notify.hpp"
 #include "daemon/store.hpp"
@@ -103,6 +104,7 @@ private:
     asio::awaitable<std::vector<prometheus::MetricFamily>> metrics();
     Status status() const;
     std::string results(const std::string& name) const;
+    std::shared_ptr<const ProbeDetails> details(const std::string& name) const;
     std::string unhealthy() const;
     void listen_to_signals();
     asio::awaitable<void> watch();
@@ -377,6 +379,16 @@ std::string App::results(const std::string& name) const {
     return boost::json::serialize(results);
 }
 
+std::shared_ptr<const ProbeDetails> App::details(const std::string& name) const {
+    const auto at = runners_.find(name);
+    if (at == runners_.end()) return nullptr;
+    const Runner& runner = *at->second;
+    return std::make_shared<const ProbeDetails>(ProbeDetails{.status = runner.status(Clock::now()),
+                                                             .latest = runner.latest(),
+                                                             .runs = runner.history().runs(),
+                                                             .location = shared_.location});
+}
+
 std::string App::unhealthy() const {
     const auto now = Clock::now();
     for (const auto& [name, runner] : runners_)
@@ -467,6 +479,14 @@ int App::run() {
     backend.metrics = [this] { return metrics(); };
     backend.status = [this] { return status(); };
     backend.results = [this](const std::string& name) { return results(name); };
+    backend.details = [this](const std::string& name) { return details(name); };
+    backend.run_now = [this](const std::string& name) {
+        const auto at = runners_.find(name);
+        if (at == runners_.end()) return false;
+        at->second->run_now();
+        return true;
+    };
+    backend.revision = [this] { return shared_.revision; };
     backend.unhealthy = [this] { return unhealthy(); };
     backend.not_ready = [this] { return ready_ ? std::string() : std::string("starting or stopping"); };
     backend.reload = [this] { return reload(); };

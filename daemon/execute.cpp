@@ -101,4 +101,19 @@ void confirm_by_keywords(Diagnosis& found, const std::vector<Notice>& keywords, 
     for (Candidate& candidate : found.candidates) add(candidate.cause, candidate.why);
 }
 
+Verdict verdict_of(const ProbeSettings& probe, const RunResult& run, const Diagnosis& found,
+                   Clock::time_point began) {
+    return {.probe = probe.name,
+            .kind = probe.kind->name,
+            .system = probe.system,
+            .target = probe.probe.target,
+            .bucket = std::string(run.got("bucket")),
+            .asks = probe.probe.asks,
+            .ok = run.outcome() == RunOutcome::ok,
+            .found = found,
+            .began = began,
+            .failing_since = began,
+            .holds = 2 * probe.interval + probe.timeout};
+}
+
 }  // namespace livecanary::daemon

@@ -7,6 +7,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "daemon/loop_lag.hpp"
+#include "daemon/rules.hpp"
 #include "daemon/settings.hpp"
 #include "probes/core/peers.hpp"
 
@@ -36,5 +37,9 @@ Diagnosis judge(const ProbeSettings& probe, const RunResult& run);
 /// count.
 void confirm_by_keywords(Diagnosis& found, const std::vector<Notice>& keywords, WallTime now,
                          Clock::duration holds);
+
+/// What a conclusive run that began at `began` proved, for rules over several probes.
+Verdict verdict_of(const ProbeSettings& probe, const RunResult& run, const Diagnosis& found,
+                   Clock::time_point began);
 
 }  // namespace livecanary::daemon

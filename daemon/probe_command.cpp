@@ -35,7 +35,14 @@ struct Judged {
     RunResult run{};
     Diagnosis found{};
     bool cut = false;
+    bool told = false;  ///< it stands on the output
 };
+
+/// Whether other probes might still say more about it.
+bool is_open(const Judged& judged) {
+    return judged.run.outcome() == RunOutcome::failed && !judged.found.cause &&
+           !judged.found.candidates.empty();
+}
 
 /// The probes asked for, or none and words to `err`.
 std::vector<const ProbeSettings*> chosen(std::ostream& err, const ProbeCommand& command,
@@ -99,6 +106,8 @@ private:
     asio::awaitable<void> one(Judged& judged);
     asio::awaitable<void> leave(const ProbeSettings& probe);
     asio::awaitable<void> open_ledger();
+    void tell(Judged& judged);
+    void take_together(std::vector<Judged>& all);
     void turn(asio::awaitable<void> work, asio::cancellation_signal& cut);
     Env world(const ProbeSettings& probe);
     Exchange::Answerer answerer(const std::string& name);
@@ -206,6 +215,49 @@ void Session::turn(asio::awaitable<void> work, asio::cancellation_signal& cut) {
     if (bug) std::rethrow_exception(bug);
 }
 
+void Session::tell(Judged& judged) {
+    judged.told = true;
+    if (command_.output == ProbeCommand::Output::json) {
+        out_ << boost::json::serialize(to_json(*judged.probe, settings_.location, judged.run, judged.found))
+             << '\n'
+             << std::flush;
+    } else if (command_.output == ProbeCommand::Output::people) {
+        const Paper paper{command_.colour, command_.lang.empty() ? settings_.lang : command_.lang};
+        if (command_.live) out_ << "\033[K\n";
+        print_result(out_, *judged.probe, judged.run, judged.found, paper);
+        out_ << std::flush;
+    }
+}
+
+/// What the probes know together, once all have run: one command is one moment.
+void Session::take_together(std::vector<Judged>& all) {
+    const auto now = Clock::now();
+    std::vector<Verdict> verdicts;
+    for (const auto& judged : all) {
+        if (judged.run.outcome() == RunOutcome::inconclusive) continue;
+        verdicts.push_back(verdict_of(*judged.probe, judged.run, judged.found, now));
+    }
+    const auto keywords = exchange_.told(topics::keyword, 0);
+    for (Judged& judged : all) {
+        if (is_open(judged) && verdicts.size() <= most_of_a_system) {
+            std::vector<const Verdict*> system;
+            const Verdict* own = nullptr;
+            for (const auto& verdict : verdicts) {
+                if (verdict.system == judged.probe->system) system.push_back(&verdict);
+                if (verdict.probe == judged.probe->name) own = &verdict;
+            }
+            auto together = conclude(*own, system, keywords, now, WallTime::min());
+            const bool news = !together.by.empty();
+            if (news) judged.found = std::move(together.found);
+            if (news && command_.output == ProbeCommand::Output::people) {
+                out_ << "taken together with the others:\n";
+                judged.told = false;
+            }
+        }
+        if (!judged.told) tell(judged);
+    }
+}
+
 std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes) {
     std::vector<Judged> all;
     // Not within a run, which it would make late. If it fails, the run that needs it says so.
@@ -234,18 +286,11 @@ std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes
         judged.cut = interrupted_;
         if (!judged.cut) all.push_back(std::move(judged));
         if (judged.cut) break;
-        if (command_.output == ProbeCommand::Output::json) {
-            out_ << boost::json::serialize(
-                        to_json(*probe, settings_.location, all.back().run, all.back().found))
-                 << '\n'
-                 << std::flush;
-        } else if (command_.output == ProbeCommand::Output::people) {
-            const Paper paper{command_.colour, command_.lang.empty() ? settings_.lang : command_.lang};
-            if (command_.live) out_ << "\033[K\n";
-            print_result(out_, *probe, all.back().run, all.back().found, paper);
-            out_ << std::flush;
-        }
+        // A program gets each result once: one that is open waits for the others.
+        if (command_.output != ProbeCommand::Output::json || probes.size() == 1 || !is_open(all.back()))
+            tell(all.back());
     }
+    take_together(all);
     asio::cancellation_signal uncut;
     for (const auto* probe : probes)
         if (probe->probe.leave) turn(leave(*probe), uncut);

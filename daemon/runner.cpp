@@ -1,5 +1,6 @@
 #include "daemon/runner.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -30,6 +31,24 @@ constexpr auto standing_after = 10s;
 constexpr auto leaving_patience = 2s;
 /// A keyword in a log speaks for what fails now if it was found this long ago at most.
 constexpr auto keyword_holds = 15min;
+
+/// Behind a hop that broke, the others could not be walked.
+std::vector<HopStatus> hops_of(const Kind& journey, const RunResult& run) {
+    std::vector<HopStatus> hops;
+    bool broken = false;
+    for (const Phase& hop : journey.phases) {
+        const auto at = std::ranges::find_if(
+            run.phases, [&](const PhaseTime& time) { return time.phase.name == hop.name; });
+        HopStatus status{.name = std::string(hop.name), .state = broken ? "blocked" : "not walked"};
+        if (at != run.phases.end()) {
+            status.state = at->ok ? "ok" : "failed";
+            status.took = std::chrono::duration_cast<std::chrono::milliseconds>(at->took);
+            broken = broken || !at->ok;
+        }
+        hops.push_back(std::move(status));
+    }
+    return hops;
+}
 
 std::string milliseconds_text(Clock::duration d) {
     return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(d).count()) + "ms";
@@ -118,8 +137,14 @@ Exchange::Answerer Runner::answerer() const {
     return answerer;
 }
 
+void Runner::run_now() {
+    if (asleep_ != nullptr) asleep_->cancel();
+}
+
 void Runner::stop() {
     stopping_ = true;
+    // A successor of this name has another verdict.
+    shared_.verdicts.forget(settings_->system, settings_->name);
     cancel_.emit(asio::cancellation_type::terminal);
     cancel_beside_.emit(asio::cancellation_type::terminal);
 }
@@ -134,8 +159,12 @@ asio::awaitable<void> Runner::loop() {
         due_ = confirm_.value_or(slot);
         confirm_.reset();
         timer.expires_at(due_);
+        asleep_ = &timer;
         co_await timer.async_wait(no_throw);
+        asleep_ = nullptr;
         if (stopping_) break;
+        // Woken before its time, it is not late.
+        due_ = std::min(due_, shared_.now());
         if (shared_.in_flight >= shared_.max_concurrent) {
             metrics_.skipped(Skip::admission);
         } else {
@@ -217,10 +246,25 @@ asio::awaitable<void> Runner::experiment(RunResult& result) {
     }
 }
 
-void Runner::record(RunResult result, const Incidents::Step& step, bool confirmation) {
+Diagnosis Runner::diagnosed(const RunResult& result) {
     Diagnosis found = judge(*settings_, result);
-    if (shared_.exchange != nullptr)
-        confirm_by_keywords(found, shared_.exchange->told(topics::keyword, 0), shared_.wall(), keyword_holds);
+    if (result.outcome() == RunOutcome::inconclusive) return found;
+    const auto now = shared_.now();
+    const Verdict& own = shared_.verdicts.put(verdict_of(*settings_, result, found, now - result.duration));
+    if (own.ok) return found;
+    std::vector<Notice> keywords;
+    if (shared_.exchange != nullptr) keywords = shared_.exchange->told(topics::keyword, 0);
+    // What the log says of the failure may have been read in the run before the one that saw it.
+    const auto since = shared_.wall() - std::chrono::duration_cast<WallTime::duration>(
+                                            now - own.failing_since + settings_->interval);
+    const auto all = shared_.verdicts.of(settings_->system);
+    found = conclude(own, all, keywords, now, since).found;
+    confirm_by_keywords(found, keywords, shared_.wall(), keyword_holds);
+    return found;
+}
+
+void Runner::record(RunResult result, const Incidents::Step& step, bool confirmation) {
+    const Diagnosis found = diagnosed(result);
     const auto& standing = incidents_.standing();
     metrics_.ran(result, found, standing, confirmation, shared_.now());
     if (shared_.judged) shared_.judged(*settings_, result, found, standing);
@@ -229,7 +273,11 @@ void Runner::record(RunResult result, const Incidents::Step& step, bool confirma
         controls_.clear();
     }
 
+    ++shared_.revision;
     latest_ = to_json(*settings_, shared_.location, result, found);
+    history_.add(result, found.label());
+    walked_.clear();
+    if (settings_->kind->name == "journey") walked_ = hops_of(*settings_->kind, result);
     const auto outcome = std::string(to_string(result.outcome()));
     if (status_.outcome != outcome) status_.since = result.started;
     status_.outcome = outcome;
@@ -278,6 +326,11 @@ bool Runner::alert_stands() {
 
 ProbeStatus Runner::status(Clock::time_point now) const {
     ProbeStatus status = status_;
+    for (const auto& run : history_.runs())
+        status.strip.push_back(
+            {.outcome = to_string(run.outcome),
+             .duration = std::chrono::duration_cast<std::chrono::milliseconds>(run.duration)});
+    status.hops = walked_;
     status.until_next =
         std::chrono::duration_cast<std::chrono::milliseconds>(std::max(due_ - now, Clock::duration{}));
     return status;

@@ -8,11 +8,13 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/json/object.hpp>
 
 #include "daemon/anchors.hpp"
 #include "daemon/exchange.hpp"
 #include "daemon/execute.hpp"
+#include "daemon/history.hpp"
 #include "daemon/incidents.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/schedule.hpp"
@@ -30,12 +32,14 @@ struct Shared {
     StateStore* state = nullptr;   ///< null: nothing may be made at a target, nothing is remembered
     Exchange* exchange = nullptr;  ///< null: each probe is alone
     boost::asio::any_io_executor blocking{};  ///< where probes read files; empty: on the loop
+    Verdicts verdicts{};
     LagRecord lag{};
     DaemonMetrics metrics{};
     Clock::duration max_loop_lag = std::chrono::milliseconds(250);
     Clock::duration controls_gap = std::chrono::seconds(60);  ///< between two rounds of a probe's controls
     std::size_t max_concurrent = 256;
-    std::size_t in_flight = 0;  ///< runs under way
+    std::size_t in_flight = 0;   ///< runs under way
+    std::uint64_t revision = 0;  ///< counts results
     std::string location{};
     std::string lang = "en";
     std::function<std::uint64_t()> seed{};  ///< randomness for each probe's own generator
@@ -55,6 +59,8 @@ public:
     void start(std::function<void()> ended);
     /// Cuts the run under way (it still cleans up) and ends the loop.
     void stop();
+    /// Starts the next run at once, if none is under way.
+    void run_now();
     /// For Exchange.
     Exchange::Answerer answerer() const;
     const ProbeSettings& settings() const noexcept { return *settings_; }
@@ -62,6 +68,7 @@ public:
 
     void collect(Families& into, Clock::time_point now) const { metrics_.collect(into, now, shared_.wall()); }
     ProbeStatus status(Clock::time_point now) const;
+    const History& history() const noexcept { return history_; }
     /// The last result with what it means for alerts, as the API shows it (`standing`); before the first run
     /// only what the probe is.
     boost::json::object latest() const;
@@ -82,6 +89,8 @@ private:
     boost::asio::awaitable<void> ask_anchors(RunResult& result);
     boost::asio::awaitable<void> experiment(RunResult& result);
     void record(RunResult result, const Incidents::Step& step, bool confirmation);
+    /// The kind's diagnosis, and what other probes and logs know beside it.
+    Diagnosis diagnosed(const RunResult& result);
 
     std::shared_ptr<const ProbeSettings> settings_;
     Shared& shared_;
@@ -107,6 +116,9 @@ private:
 
     ProbeStatus status_{};
     boost::json::object latest_{};
+    History history_{};
+    std::vector<HopStatus> walked_{};
+    boost::asio::steady_timer* asleep_ = nullptr;  // until the next run
 };
 
 }  // namespace livecanary::daemon

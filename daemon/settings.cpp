@@ -347,6 +347,7 @@ private:
         read_timing(in, probe);
         in.one_of("severity", probe.severity, severities);
         in.optional("enabled", enabled);
+        in.optional("system", probe.system);
         if (auto labels = in.table("labels")) probe.labels = read_labels(*std::move(labels));
         probe.maintenance = read_windows(in, "maintenance");
         check_name(in, probe.name, enabled);

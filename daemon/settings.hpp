@@ -24,6 +24,8 @@ struct ProbeSettings {
     int recover_after = 2;  ///< consecutive successes until it no longer does
     std::string severity = "critical";
     std::map<std::string, std::string> labels{};
+    /// Probes of one system are evidence for each other (rules.hpp); "" is one too.
+    std::string system{};
     /// The journey it is a hop of (the first one in the files, if it is of several), or that it is itself;
     /// else empty.
     std::string journey{};

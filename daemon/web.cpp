@@ -22,12 +22,16 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/json/serialize.hpp>
 
 #include "daemon/gzip.hpp"
 #include "daemon/metrics.hpp"
+#include "daemon/page.hpp"
+#include "daemon/probe_page.hpp"
 #include "daemon/status_page.hpp"
 
 namespace livecanary::daemon {
@@ -50,9 +54,13 @@ constexpr auto accept_pause = std::chrono::milliseconds(100);
 constexpr std::string_view text_type = "text/plain; charset=utf-8";
 constexpr std::string_view html_type = "text/html; charset=utf-8";
 constexpr std::string_view css_type = "text/css; charset=utf-8";
+constexpr std::string_view script_type = "text/javascript; charset=utf-8";
 constexpr std::string_view json_type = "application/json";
+/// A stream of events says something at least so often, or a proxy takes it for dead.
+constexpr auto heartbeat = std::chrono::seconds(15);
 /// Followed by `/NAME`, one probe.
 constexpr std::string_view probes_path = "/api/v1/probes";
+constexpr std::string_view page_path = "/probes/";
 constexpr std::string_view metrics_type = "text/plain; version=0.0.4; charset=utf-8";
 
 using Request = http::request<http::string_body>;
@@ -63,6 +71,7 @@ struct Reply {
     std::string body{};
     std::string_view type = text_type;
     std::string_view allow{};  ///< for 405
+    std::string location{};    ///< for 303
 };
 
 Reply sentence(http::status status, std::string_view words) {
@@ -314,8 +323,12 @@ private:
             std::optional<Reply> reply = read_error ? complaint(read_error) : std::optional<Reply>();
             if (read_error && !reply) co_return;
 
-            session.answering = true;
             const Request request = parser.release();
+            if (!reply && is_stream(request)) {
+                co_await stream(session);
+                co_return;
+            }
+            session.answering = true;
             if (!reply) reply = co_await answer(request);
             more = !read_error && request.keep_alive() && !stopping_;
             Response response = finish(request, *std::move(reply), more);
@@ -342,13 +355,57 @@ private:
         }
     }
 
+    bool is_stream(const Request& request) const {
+        return request.method() == http::verb::get && request.target() == "/events" &&
+               streams_ < options_.max_streams;
+    }
+
+    /// Server-sent events (HTML Living Standard, 9.2): `changed` when there are new results.
+    asio::awaitable<void> stream(Session& session) {
+        ++streams_;
+        std::string text =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+            "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\nretry: 3000\n\n";
+        std::uint64_t known = 0;
+        auto last_word = asio::steady_timer::clock_type::now();
+        while (!stopping_) {
+            if (!text.empty()) {
+                session.stream.expires_after(options_.client_limit);
+                const auto [error, written] =
+                    co_await asio::async_write(session.stream, asio::buffer(text), no_throw);
+                if (error) break;
+                text.clear();
+                last_word = asio::steady_timer::clock_type::now();
+            }
+            asio::steady_timer wait(io_, options_.news_every);
+            waits_.insert(&wait);
+            co_await wait.async_wait(no_throw);
+            waits_.erase(&wait);
+            if (stopping_) break;
+            Question<std::uint64_t> question = [function = backend_.revision] { return at_once(function); };
+            const auto answer = co_await ask(std::move(question));
+            if (!answer->value) break;  // the page asks again, and says meanwhile that it is old
+            if (*answer->value != known)
+                text = "event: changed\ndata: " + std::to_string(*answer->value) + "\n\n";
+            else if (asio::steady_timer::clock_type::now() - last_word >= heartbeat)
+                text = ":\n\n";
+            known = *answer->value;
+        }
+        --streams_;
+    }
+
     asio::awaitable<Reply> answer(const Request& request) {
         const std::string_view target(request.target().data(), request.target().size());
-        const std::string_view path = target.substr(0, target.find('?'));
+        const auto mark = std::min(target.find('?'), target.size());
+        const std::string_view path = target.substr(0, mark);
+        const std::string_view query = target.substr(std::min(mark + 1, target.size()));
         const bool api = path == probes_path || path.starts_with(std::string(probes_path) + '/');
-        const bool pages = api || path == "/" || path == "/style.css" || path == "/metrics" ||
+        const bool runs_now = api && path.ends_with("/run");
+        const bool page = path.starts_with(page_path) && path.size() > page_path.size();
+        const bool pages = (api && !runs_now) || page || path == "/" || path == "/style.css" ||
+                           path == "/live.js" || path == "/events" || path == "/metrics" ||
                            path == "/-/healthy" || path == "/-/ready";
-        if (!pages && path != "/-/reload")
+        if (!pages && !runs_now && path != "/-/reload")
             co_return sentence(http::status::not_found, "there is no such page");
         const bool reads = request.method() == http::verb::get || request.method() == http::verb::head;
         if (pages ? !reads : request.method() != http::verb::post) {
@@ -356,25 +413,86 @@ private:
             reply.allow = pages ? "GET, HEAD" : "POST";
             co_return reply;
         }
-        if (path == "/") co_return co_await status();
+        if (path == "/") co_return co_await status(page_wish(query));
+        if (page)
+            co_return co_await details(std::string(path.substr(page_path.size())),
+                                       language_of(field(request, http::field::accept_language)));
         if (path == "/metrics") co_return co_await metrics();
+        if (runs_now)
+            co_return co_await run_now(
+                std::string(path.substr(probes_path.size() + 1, path.size() - probes_path.size() - 5)),
+                request);
         if (api) co_return co_await results(std::string(path.substr(probes_path.size())));
         if (path == "/-/healthy") co_return co_await state(backend_.unhealthy, "livecanary is healthy");
         if (path == "/-/ready") co_return co_await state(backend_.not_ready, "livecanary is ready");
         if (path == "/-/reload") co_return co_await reload();
-        Reply style;
-        style.type = css_type;
-        style.body = style_sheet();
-        co_return style;
+        if (path == "/events")
+            co_return sentence(http::status::service_unavailable, "too many pages are being told of changes");
+        Reply file;
+        file.type = path == "/live.js" ? script_type : css_type;
+        file.body = path == "/live.js" ? live_script() : style_sheet();
+        co_return file;
     }
 
-    asio::awaitable<Reply> status() {
+    static std::string_view field(const Request& request, http::field name) {
+        const auto value = request[name];
+        return {value.data(), value.size()};
+    }
+
+    asio::awaitable<Reply> details(std::string name, std::string_view lang) {
+        using Details = std::shared_ptr<const ProbeDetails>;
+        Question<Details> question = [function = backend_.details, name] {
+            return at_once<Details>([function, name] { return function(name); });
+        };
+        const auto answer = co_await ask(std::move(question));
+        Reply reply;
+        reply.type = html_type;
+        if (!answer->value) {
+            Reply none = no_answer(answer->failed);
+            reply.status = none.status;
+            reply.body = no_status_page(none.body, "../");
+        } else if (!*answer->value) {
+            reply.status = http::status::not_found;
+            reply.body = no_status_page("There is no such probe.", "../");
+        } else {
+            const ProbeDetails& probe = **answer->value;
+            reply.body = probe_page(probe, options_.wall(), lang, options_.lifecycle);
+        }
+        co_return reply;
+    }
+
+    /// A form of ours, or a program; not a form of another site that a reader's browser sends.
+    static bool is_foreign(const Request& request) {
+        const auto site = request["Sec-Fetch-Site"];
+        return !site.empty() && site != "same-origin" && site != "none";
+    }
+
+    asio::awaitable<Reply> run_now(std::string name, const Request& request) {
+        if (!options_.lifecycle)
+            co_return sentence(
+                http::status::forbidden,
+                "running over HTTP is off: start livecanary with --web.enable-lifecycle, or use "
+                "`livecanary probe`");
+        if (is_foreign(request))
+            co_return sentence(http::status::forbidden, "this was sent by another site's page");
+        Question<bool> question = [function = backend_.run_now, name] {
+            return at_once<bool>([function, name] { return function(name); });
+        };
+        const auto answer = co_await ask(std::move(question));
+        if (!answer->value) co_return no_answer(answer->failed);
+        if (!*answer->value) co_return sentence(http::status::not_found, "there is no such probe");
+        Reply reply = sentence(http::status::see_other, "it runs");
+        reply.location = "../../../../probes/" + percent_encoded(name);
+        co_return reply;
+    }
+
+    asio::awaitable<Reply> status(PageWish wish) {
         Question<Status> question = [function = backend_.status] { return at_once(function); };
         const auto answer = co_await ask(std::move(question));
         Reply reply;
         reply.type = html_type;
         if (answer->value) {
-            reply.body = status_page(*answer->value, options_.wall());
+            reply.body = status_page(*answer->value, options_.wall(), wish);
         } else {
             Reply none = no_answer(answer->failed);
             reply.status = none.status;
@@ -393,9 +511,10 @@ private:
         co_return reply;
     }
 
-    /// In the envelope of Prometheus' API. `below`: empty, or '/' and the name of a probe.
+    /// In the envelope of Prometheus' API. `below`: empty, or '/' and the name of a probe, and "/runs".
     asio::awaitable<Reply> results(std::string below) {
-        const std::string name = below.empty() ? below : below.substr(1);
+        std::string name = below.empty() ? below : below.substr(1);
+        if (name.ends_with("/runs")) co_return co_await runs(name.substr(0, name.size() - 5));
         Question<std::string> question = [function = backend_.results, name] {
             return at_once<std::string>([function, name] { return function(name); });
         };
@@ -410,6 +529,29 @@ private:
             reply.body = R"({"status":"error","errorType":"not_found","error":"there is no such probe"})";
         } else {
             reply.body = R"({"status":"success","data":{"probes":)" + *answer->value + "}}";
+        }
+        reply.body += '\n';
+        co_return reply;
+    }
+
+    /// The last runs in short, newest first.
+    asio::awaitable<Reply> runs(std::string name) {
+        using Details = std::shared_ptr<const ProbeDetails>;
+        Question<Details> question = [function = backend_.details, name] {
+            return at_once<Details>([function, name] { return function(name); });
+        };
+        const auto answer = co_await ask(std::move(question));
+        Reply reply;
+        reply.type = json_type;
+        if (!answer->value) {
+            reply.status = no_answer(answer->failed).status;
+            reply.body = R"({"status":"error","errorType":"timeout","error":"the probes did not answer"})";
+        } else if (!*answer->value) {
+            reply.status = http::status::not_found;
+            reply.body = R"({"status":"error","errorType":"not_found","error":"there is no such probe"})";
+        } else {
+            reply.body = R"({"status":"success","data":{"runs":)" +
+                         boost::json::serialize(to_json((*answer->value)->runs)) + "}}";
         }
         reply.body += '\n';
         co_return reply;
@@ -472,13 +614,15 @@ private:
         response.keep_alive(keep_alive);
         response.set(http::field::date, http_date(options_.wall()));
         response.set(http::field::content_type, beast::string_view(reply.type.data(), reply.type.size()));
-        response.set(http::field::cache_control, reply.type == css_type ? "max-age=60" : "no-store");
+        response.set(http::field::cache_control,
+                     reply.type == css_type || reply.type == script_type ? "max-age=60" : "no-store");
         response.set("Content-Security-Policy",
-                     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-                     "frame-ancestors 'none'");
+                     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri "
+                     "'none'; form-action 'self'; frame-ancestors 'none'");
         response.set("X-Content-Type-Options", "nosniff");
         response.set("Referrer-Policy", "no-referrer");
         response.set(http::field::vary, "Accept-Encoding");
+        if (!reply.location.empty()) response.set(http::field::location, reply.location);
         if (!reply.allow.empty())
             response.set(http::field::allow, beast::string_view(reply.allow.data(), reply.allow.size()));
         const auto accepted = request[http::field::accept_encoding];
@@ -501,6 +645,7 @@ private:
     std::vector<tcp::acceptor> acceptors_{};
     std::vector<tcp::endpoint> endpoints_{};
     bool stopping_ = false;
+    std::size_t streams_ = 0;
     asio::steady_timer room_{io_,
                              asio::steady_timer::time_point::max()};  ///< cancelled when a connection ends
     asio::steady_timer last_call_{io_};      ///< cancelled when the last connection ends

@@ -2,9 +2,11 @@
 // The HTTP side: /metrics, health, the status page. It has a thread and a loop of its own, so that no reader
 // of pages delays a probe, and so that it can still say 503 while the probe loop stands.
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <prometheus/metric_family.h>
@@ -15,6 +17,22 @@
 #include "probes/core/run.hpp"
 
 namespace livecanary::daemon {
+
+/// One of the last runs, in a glance.
+struct StripRun {
+    std::string_view outcome{};
+    std::chrono::milliseconds duration{0};
+};
+
+/// A hop of a journey.
+struct HopStatus {
+    std::string name{};
+    std::string_view
+        state{};  ///< ok, failed; blocked behind one that failed; "not walked" if it was left out
+    std::chrono::milliseconds took{0};
+};
+
+struct ProbeDetails;  // probe_page.hpp
 
 /// One probe as the status page shows it.
 struct ProbeStatus {
@@ -28,6 +46,8 @@ struct ProbeStatus {
     WallTime last_run{};
     std::chrono::milliseconds duration{0};
     std::chrono::milliseconds until_next{0};
+    std::vector<StripRun> strip{};  ///< oldest first
+    std::vector<HopStatus> hops{};  ///< of a journey
 };
 
 struct Status {
@@ -45,6 +65,12 @@ struct WebBackend {
     /// The last result of each probe in the order of their names, or of the one of that name only: a JSON
     /// array.
     std::function<std::string(const std::string& name)> results{};
+    /// Everything about one probe; null if there is none of that name.
+    std::function<std::shared_ptr<const ProbeDetails>(const std::string& name)> details{};
+    /// Runs a probe now, unless it runs already. False: there is none of that name.
+    std::function<bool(const std::string& name)> run_now{};
+    /// Another number whenever some probe has a new result.
+    std::function<std::uint64_t()> revision{};
     /// Why the scheduler stands; empty if it does not.
     std::function<std::string()> unhealthy{};
     /// Why we are not ready; empty if we are.
@@ -57,7 +83,8 @@ struct WebBackend {
 
 struct WebOptions {
     std::vector<std::string> listen{};  ///< "127.0.0.1:9877", "[::1]:0", ":9877" (every address)
-    bool lifecycle = false;             ///< --web.enable-lifecycle: POST /-/reload
+    /// --web.enable-lifecycle: POST /-/reload and /api/v1/probes/NAME/run
+    bool lifecycle = false;
     /// How long the probe loop may take for an answer; after it, 503.
     std::chrono::milliseconds patience{2000};
     /// How long a client may take to send a request, or to take the answer; also how long a connection may
@@ -65,6 +92,10 @@ struct WebOptions {
     std::chrono::milliseconds client_limit{10'000};
     /// Served at once; further ones wait in the kernel's queue.
     std::size_t max_connections = 64;
+    /// Of these, pages that are told of changes (/events).
+    std::size_t max_streams = 24;
+    /// How often such a page is told at most.
+    std::chrono::milliseconds news_every{1000};
     /// For the header `Date` and the ages on the page. Called on the web thread.
     std::function<WallTime()> wall = std::chrono::system_clock::now;
 };

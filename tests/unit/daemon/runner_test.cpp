@@ -1,5 +1,6 @@
 #include "daemon/runner.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/json/serialize.hpp>
 
 #include "tests/support/name_server.hpp"
 #include "tests/support/scripted_peer.hpp"
@@ -459,6 +461,41 @@ TEST_F(RunnerTest, AFaultBesideTheRunsEndsNoRun) {
     auto& one = start(std::move(settings));
     run_until_series(one, "runs_total", 2);
     stop(one);
+}
+
+constexpr Kind database_kind{.name = "mysql", .phases = scripted_phases, .values = {}, .make = nullptr};
+
+TEST_F(RunnerTest, AnotherProbeOfItsSystemNamesTheCause) {
+    ProbeSettings backend = scripted({fails()}).settings();
+    backend.probe.diagnose = [](const RunResult&) {
+        return one_of(CauseClass::backend_http_500,
+                      {{Cause::db_config_mismatch, "a"}, {Cause::db_unreachable_2002_2003_2005, "b"}},
+                      "HTTP 500");
+    };
+    ProbeSettings database = scripted({succeeds(), fails()}).settings(1h);
+    database.name = "replay-db";
+    database.kind = &database_kind;
+    database.probe.diagnose = [](const RunResult&) {
+        return claim(Cause::db_unreachable_2002_2003_2005, "refused");
+    };
+    auto& one = start(std::move(backend));
+    run_until_series(one, "failing", 1, "backend_http_500");
+    auto& other = start(database);
+    run_until_series(other, "runs_total", 1);
+    run_until_series(one, "runs_total", series(one, "runs_total") + 1);
+    EXPECT_EQ(series(one, "failing", "backend_http_500"), 1) << "it is well: a class it stays";
+    EXPECT_THAT(boost::json::serialize(one.runner->latest()), testing::HasSubstr("replay-db connects"));
+    stop(other);
+
+    database.interval = 20ms;
+    auto& again = start(std::move(database));
+    run_until_series(again, "failing", 1);
+    run_until_series(one, "failing", 1, "db_unreachable_2002_2003_2005");
+    EXPECT_EQ(series(one, "failing", "backend_http_500"), -1);
+    // Its verdict goes with it.
+    stop(again);
+    run_until_series(one, "failing", 1, "backend_http_500");
+    EXPECT_EQ(series(one, "failing", "db_unreachable_2002_2003_2005"), -1);
 }
 
 TEST_F(RunnerTest, AKeywordOfALogConfirmsACauseAndClaimsNone) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "daemon/page.hpp"
+
 namespace livecanary::daemon {
 namespace {
 
@@ -34,9 +36,9 @@ TEST(StatusPage, WorstFirst) {
         EXPECT_GT(at, last) << name;
         last = at;
     }
-    EXPECT_TRUE(
-        has(page,
-            "<p class=\"summary alerting\">2 alerting, 1 failing, 1 inconclusive, 1 not run yet, 1 ok</p>"));
+    EXPECT_TRUE(has(page,
+                    "<p role=\"status\" class=\"summary alerting\">2 alerting, 1 failing, 1 inconclusive, 1 "
+                    "not run yet, 1 ok</p>"));
 }
 
 TEST(StatusPage, SaysWhatIsWrongSinceWhenAndWhatComesNext) {

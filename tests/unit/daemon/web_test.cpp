@@ -4,7 +4,9 @@
 #include <zlib.h>
 
 #include <array>
+#include <atomic>
 #include <future>
+#include <memory>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -13,12 +15,15 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/read_until.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+
+#include "daemon/probe_page.hpp"
 
 namespace livecanary::daemon {
 namespace {
@@ -61,6 +66,13 @@ public:
     Response ask(const std::string& method, const std::string& path, const std::string& fields = {}) {
         send(method + " " + path + " HTTP/1.1\r\nHost: localhost\r\n" + fields + "\r\n");
         return receive(method == "HEAD");
+    }
+    /// What comes up to and with `end`.
+    std::string read_until(const std::string& end) {
+        std::string text;
+        const auto size = asio::read_until(socket_, asio::dynamic_buffer(text), end);
+        text.resize(size);
+        return text;
     }
     /// Reads until the server hangs up; how many bytes came.
     std::size_t read_out() {
@@ -114,6 +126,17 @@ protected:
         backend.results = [](const std::string& name) {
             return std::string(name == "none" ? "[]" : R"([{"probe":")" + name + R"("}])");
         };
+        backend.details = [](const std::string& name) {
+            auto details = std::make_shared<ProbeDetails>();
+            details->status.name = name;
+            details->runs.push_back({.run_id = "1234"});
+            return name == "none" ? std::shared_ptr<const ProbeDetails>() : details;
+        };
+        backend.run_now = [this](const std::string& name) {
+            ran += name + ";";
+            return name != "none";
+        };
+        backend.revision = [this] { return revision.load(); };
         backend.unhealthy = [] { return std::string(); };
         backend.not_ready = [] { return std::string(); };
         backend.reload = [] { return said(""); };
@@ -146,6 +169,8 @@ protected:
     asio::io_context loop{};
     std::thread thread{};
     std::string trouble{};  // of the probe loop
+    std::string ran{};      // likewise
+    std::atomic<std::uint64_t> revision{1};
     WebOptions options{};
     WebBackend backend{};
     std::optional<WebServer> server{};
@@ -200,6 +225,59 @@ TEST_F(WebTest, LastResultsInTheEnvelopeOfPrometheus) {
     EXPECT_EQ(get("/api/v1/probesque").result_int(), 404U);
 }
 
+TEST_F(WebTest, PageOfAProbeAndItsRuns) {
+    start();
+    const Response page = get("/probes/push-main");
+    EXPECT_EQ(page.result_int(), 200U);
+    EXPECT_EQ(page[http::field::content_type], "text/html; charset=utf-8");
+    EXPECT_NE(page.body().find("<h1>push-main "), std::string::npos);
+    EXPECT_EQ(page.body().find("<form"), std::string::npos) << "nothing can be run from here";
+    EXPECT_EQ(get("/probes/none").result_int(), 404U);
+    EXPECT_EQ(get("/probes/").result_int(), 404U);
+    const Response runs = get("/api/v1/probes/push-main/runs");
+    EXPECT_TRUE(runs.body().starts_with(R"({"status":"success","data":{"runs":[{"run_id":"1234")"))
+        << runs.body();
+    EXPECT_EQ(get("/api/v1/probes/none/runs").result_int(), 404U);
+}
+
+TEST_F(WebTest, RunsAProbeNowIfThatIsAllowed) {
+    start();
+    const auto run = [&](const char* name, const std::string& fields = {}) {
+        return client().ask("POST", std::string("/api/v1/probes/") + name + "/run",
+                            "Content-Length: 0\r\n" + fields);
+    };
+    EXPECT_EQ(run("push-main").result_int(), 403U);
+    EXPECT_EQ(ran, "");
+    finish();
+    options.lifecycle = true;
+    start();
+    const Response response = run("push-main", "Sec-Fetch-Site: same-origin\r\n");
+    EXPECT_EQ(response.result_int(), 303U);
+    EXPECT_EQ(response[http::field::location], "../../../../probes/push-main");
+    EXPECT_EQ(run("none").result_int(), 404U);
+    EXPECT_EQ(run("push-main", "Sec-Fetch-Site: cross-site\r\n").result_int(), 403U);
+    EXPECT_EQ(get("/api/v1/probes/push-main/run").result_int(), 405U);
+    EXPECT_NE(get("/probes/push-main").body().find("<form method=\"post\""), std::string::npos);
+    finish();
+    EXPECT_EQ(ran, "push-main;none;");
+}
+
+TEST_F(WebTest, PagesAreToldOfNewResults) {
+    options.news_every = 10ms;
+    options.max_streams = 1;
+    start();
+    Client page = client();
+    page.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    std::string told = page.read_until("data: 1\n\n");
+    EXPECT_NE(told.find("Content-Type: text/event-stream"), std::string::npos);
+    EXPECT_NE(told.find("event: changed\n"), std::string::npos);
+    EXPECT_EQ(get("/events").result_int(), 503U) << "one page more than are told";
+    revision = 7;
+    EXPECT_EQ(page.read_until("data: 7\n\n"), "event: changed\ndata: 7\n\n");
+    server->stop();
+    EXPECT_EQ(page.read_out(), 0U) << "ended, though it has no end of its own";
+}
+
 TEST_F(WebTest, PipelinedRequestsAreAnsweredInOrder) {
     start();
     Client one = client();
@@ -220,8 +298,8 @@ TEST_F(WebTest, EveryAnswerForbidsWhatPagesOfOursDoNotNeed) {
     for (const char* path : {"/", "/metrics", "/-/healthy", "/nothing"}) {
         const Response response = get(path);
         EXPECT_EQ(response["Content-Security-Policy"],
-                  "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-                  "frame-ancestors 'none'");
+                  "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri "
+                  "'none'; form-action 'self'; frame-ancestors 'none'");
         EXPECT_EQ(response["X-Content-Type-Options"], "nosniff");
         EXPECT_EQ(response["Referrer-Policy"], "no-referrer");
         EXPECT_EQ(response[http::field::date], "Sun, 09 Sep 2001 01:46:40 GMT");
@@ -362,8 +440,10 @@ TEST_F(WebTest, WhatProbesSayIsNoMarkup) {
     start();
     const Response response = get("/");
     EXPECT_EQ(response[http::field::content_type], "text/html; charset=utf-8");
-    EXPECT_EQ(response.body().find("<script"), std::string::npos);
-    EXPECT_EQ(response.body().find("\"><"), response.body().find("\"></"));
+    // Our own script is the only one.
+    EXPECT_EQ(response.body().find("<script"), response.body().rfind("<script"));
+    EXPECT_EQ(response.body().find("alert('1')"), std::string::npos);
+    EXPECT_EQ(response.body().find("<script>"), std::string::npos);
     EXPECT_NE(response.body().find("&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;"),
               std::string::npos);
 }

@@ -1,0 +1,253 @@
+#include "daemon/page.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+
+namespace livecanary::daemon {
+
+const StateWords& words_of(State state) { return state_words[static_cast<std::size_t>(state)]; }
+
+State state_of(const ProbeStatus& probe) {
+    if (probe.alerting) return State::alerting;
+    if (probe.outcome == "failed") return State::failing;
+    if (probe.outcome == "ok") return State::ok;
+    return probe.outcome.empty() ? State::waiting : State::unknown;
+}
+
+namespace {
+
+std::string number(double value, int decimals, std::string_view unit) {
+    std::array<char, 64> text{};
+    const auto end =
+        std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, decimals);
+    return std::string(text.data(), end.ptr) + std::string(unit);
+}
+
+}  // namespace
+
+std::string span(std::chrono::milliseconds length) {
+    using namespace std::chrono_literals;
+    const auto in = [&](std::chrono::milliseconds unit) {
+        return static_cast<double>(length.count()) / static_cast<double>(unit.count());
+    };
+    if (length < 1s) return number(in(1ms), 0, " ms");
+    if (length < 10s) return number(in(1s), 2, " s");
+    if (length < 2min) return number(in(1s), 0, " s");
+    if (length < 2h) return number(in(1min), 0, " min");
+    if (length < 48h) return number(in(1h), 0, " h");
+    return number(in(24h), 0, " d");
+}
+
+namespace {
+
+/// The same in whole seconds.
+std::string coarse(std::chrono::seconds length) {
+    return length < std::chrono::seconds(10) ? std::to_string(length.count()) + " s" : span(length);
+}
+
+}  // namespace
+
+std::string age(WallTime then, WallTime now) {
+    const auto length = std::chrono::floor<std::chrono::seconds>(now - then);
+    return length.count() < 1 ? "just now" : coarse(length) + " ago";
+}
+
+std::string until(std::chrono::milliseconds length) {
+    return length.count() <= 0 ? "now" : "in " + coarse(std::chrono::ceil<std::chrono::seconds>(length));
+}
+
+std::string stamp(WallTime time) {
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    std::array<char, 32> text{};
+    return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+std::string time_element(WallTime time, WallTime now) {
+    if (time == WallTime{}) return "–";
+    const std::string at = stamp(time);
+    return "<time datetime=\"" + at + "\" title=\"" + at + "\">" + age(time, now) + "</time>";
+}
+
+std::string fact(std::string_view name, const std::string& escaped) {
+    return "<div><dt>" + std::string(name) + "</dt><dd>" + escaped + "</dd></div>\n";
+}
+
+std::string html(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (const char c : text) {
+        // clang-format off
+        switch (c) {
+            case '&': out += "&amp;"; break;
+            case '<': out += "&lt;"; break;
+            case '>': out += "&gt;"; break;
+            case '"': out += "&quot;"; break;
+            case '\'': out += "&#39;"; break;
+            default: out += c;
+        }
+        // clang-format on
+    }
+    return out;
+}
+
+std::string percent_encoded(std::string_view text) {
+    static constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                           c == '-' || c == '_' || c == '.' || c == '~';
+        if (plain)
+            out += c;
+        else
+            (((out += '%') += digits[byte >> 4]) += digits[byte & 15]);
+    }
+    return out;
+}
+
+std::string page_head(std::string_view title, std::string_view root) {
+    const std::string way(root);
+    return R"(<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<noscript><meta http-equiv="refresh" content="10"></noscript>
+<link rel="stylesheet" href=")" +
+           way + R"(style.css">
+<script defer src=")" +
+           way + R"(live.js" data-events=")" + way + R"(events"></script>
+<title>)" + html(title) +
+           "</title>\n</head>\n<body>\n";
+}
+
+std::string_view style_sheet() noexcept {
+    return R"(:root {
+    color-scheme: light dark;
+    --page: #f6f7f9; --card: #ffffff; --text: #1b1f24; --soft: #57606a; --line: #d8dee4;
+    --red: #b3261e; --amber: #8a5300; --green: #1a6b35; --grey: #57606a; --link: #0a58b5;
+}
+@media (prefers-color-scheme: dark) {
+    :root {
+        --page: #0e1116; --card: #171b22; --text: #e8ebef; --soft: #a2acb8; --line: #2d343e;
+        --red: #ff8a80; --amber: #f2b455; --green: #6fd08c; --grey: #a2acb8; --link: #7db7ff;
+    }
+}
+* { box-sizing: border-box; }
+body {
+    margin: 0 auto; padding: 1.25rem clamp(.75rem, 3vw, 2rem); max-width: 72rem;
+    background: var(--page); color: var(--text);
+    font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC", sans-serif;
+}
+header { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: space-between; gap: .25rem 1.5rem; }
+h1 { margin: 0; font-size: 1.35rem; letter-spacing: -.01em; }
+.where { color: var(--soft); font-weight: 400; }
+.summary { margin: 0; font-weight: 600; color: var(--tone); }
+.alerting, .failing { --tone: var(--red); }
+.unknown { --tone: var(--amber); }
+.waiting { --tone: var(--grey); }
+.ok { --tone: var(--green); }
+.probes { list-style: none; margin: 1.25rem 0; padding: 0; display: grid; gap: .75rem; }
+.probes li {
+    padding: .85rem 1.1rem; border: 1px solid var(--line); border-left: .35rem solid var(--tone);
+    border-radius: .5rem; background: var(--card); overflow-wrap: anywhere;
+}
+h2 { margin: 0; font-size: 1.05rem; display: flex; flex-wrap: wrap; align-items: center; gap: .25rem .6rem; }
+.state {
+    padding: 0 .55em; border: 1px solid var(--tone); border-radius: 1em; color: var(--tone);
+    font-size: .8rem; font-weight: 600;
+}
+.alerting .state { background: var(--tone); color: var(--card); }
+.what { margin: 0; color: var(--soft); font-size: .9rem; }
+.sentence { margin: .5rem 0 0; font-weight: 500; max-width: 65ch; }
+dl { margin: .55rem 0 0; display: flex; flex-wrap: wrap; gap: .35rem 1.75rem; }
+dt { color: var(--soft); font-size: .75rem; }
+dd { margin: 0; font-size: .9rem; font-variant-numeric: tabular-nums; }
+code { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: .95em; }
+footer { color: var(--soft); font-size: .85rem; }
+a { color: var(--link); }
+h2 a { color: inherit; text-decoration-color: var(--line); }
+nav { margin: .25rem 0 0; }
+form { display: flex; flex-wrap: wrap; gap: .5rem; align-items: end; margin: 1rem 0 0; }
+label { font-size: .85rem; color: var(--soft); }
+input, button, select {
+    font: inherit; padding: .3rem .6rem; border: 1px solid var(--line); border-radius: .4rem;
+    background: var(--card); color: var(--text);
+}
+button { cursor: pointer; border-color: var(--link); color: var(--link); }
+button:focus-visible, input:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
+.strip { display: block; width: 100%; max-width: 14rem; height: 1rem; margin: .5rem 0 0; }
+.strip rect { fill: var(--tone); }
+.hops { list-style: none; display: flex; flex-wrap: wrap; gap: .4rem; margin: .6rem 0 0; padding: 0; }
+.probes .hops li {
+    padding: .15rem .6rem; border: 1px solid var(--tone); border-radius: 1em; color: var(--tone); font-size: .85rem;
+}
+.blocked { --tone: var(--grey); }
+.blocked { text-decoration: line-through; }
+section { margin: 1.5rem 0 0; }
+section h2 { font-size: 1rem; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
+caption { text-align: start; color: var(--soft); font-size: .8rem; }
+th { text-align: start; font-weight: 600; }
+th, td { padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+td { overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; }
+td.bar { width: 45%; min-width: 8rem; }
+.bar svg { display: block; width: 100%; height: 1rem; }
+.bar .took { fill: var(--tone); }
+.bar .median { fill: none; stroke: var(--soft); stroke-width: 2; vector-effect: non-scaling-stroke; }
+.fix { border-left: .25rem solid var(--link); padding: .25rem .75rem; margin: .75rem 0; max-width: 75ch; }
+.pages { display: flex; gap: 1rem; }
+body.stale footer::before { content: "The daemon does not answer; this is old. "; color: var(--red); font-weight: 600; }
+a:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
+@media (max-width: 34rem) {
+    .probes li { padding: .75rem .85rem; }
+    dl { display: grid; grid-template-columns: 1fr 1fr; }
+}
+)";
+}
+
+std::string_view live_script() noexcept {
+    return R"("use strict";
+(() => {
+    const events = document.currentScript.dataset.events;
+    let busy = false, again = false;
+    const is_written_in = () => document.activeElement && document.activeElement.matches("input, select");
+    async function renew() {
+        if (busy) { again = true; return; }
+        // What somebody is typing stays.
+        if (is_written_in()) return;
+        busy = true;
+        try {
+            const answer = await fetch(location.href, { cache: "no-store" });
+            const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+            const at = document.activeElement && document.activeElement.getAttribute("href");
+            for (const part of ["header", "main", "footer"]) {
+                const old = document.querySelector(part), now = fresh.querySelector(part);
+                if (old && now) old.replaceWith(now);
+            }
+            document.title = fresh.title;
+            document.body.classList.remove("stale");
+            if (at) {
+                const same = [...document.querySelectorAll("a")].find((a) => a.getAttribute("href") === at);
+                if (same) same.focus();
+            }
+        } catch {
+            document.body.classList.add("stale");
+        }
+        busy = false;
+        if (again) { again = false; renew(); }
+    }
+    const source = new EventSource(events);
+    source.addEventListener("changed", renew);
+    source.onerror = () => document.body.classList.add("stale");
+    source.onopen = renew;
+})();
+)";
+}
+
+}  // namespace livecanary::daemon

@@ -1,0 +1,213 @@
+#include "daemon/probe_page.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "daemon/page.hpp"
+
+namespace livecanary::daemon {
+namespace {
+
+namespace json = boost::json;
+
+std::string_view text_in(const json::object& object, std::string_view key) {
+    const auto* const value = object.if_contains(key);
+    return value != nullptr && value->is_string() ? std::string_view(value->get_string())
+                                                  : std::string_view();
+}
+
+double number_in(const json::object& object, std::string_view key) {
+    const auto* const value = object.if_contains(key);
+    return value != nullptr && value->is_double() ? value->get_double() : 0;
+}
+
+const json::array* array_in(const json::object& object, std::string_view key) {
+    const auto* const value = object.if_contains(key);
+    return value != nullptr && value->is_array() && !value->get_array().empty() ? &value->get_array()
+                                                                                : nullptr;
+}
+
+std::chrono::milliseconds milliseconds(double seconds) {
+    return std::chrono::milliseconds(std::llround(seconds * 1000));
+}
+
+std::string cell(std::string_view text) { return "<td>" + html(text) + "</td>"; }
+
+std::string section(std::string_view title, const std::string& content) {
+    return "<section>\n<h2>" + std::string(title) + "</h2>\n" + content + "</section>\n";
+}
+
+std::string table(std::string_view heads, const std::string& rows) {
+    return "<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>" + std::string(heads) +
+           "</tr></thead>\n<tbody>\n" + rows + "</tbody>\n</table></div>\n";
+}
+
+/// A bar for each phase, as wide as it took of the run; a line where its median ends.
+std::string waterfall(const ProbeDetails& probe) {
+    const auto* const phases = array_in(probe.latest, "phases");
+    if (phases == nullptr) return {};
+    const auto usual = medians(probe.runs);
+    double whole = 1e-6;
+    for (const auto& value : *phases) {
+        const auto& phase = value.get_object();
+        whole = std::max(whole, number_in(phase, "start_seconds") + number_in(phase, "seconds"));
+    }
+    const auto place = [&](double seconds) {
+        return std::to_string(std::lround(std::clamp(seconds / whole, 0.0, 1.0) * 1000));
+    };
+    std::string rows;
+    for (const auto& value : *phases) {
+        const auto& phase = value.get_object();
+        const auto name = text_in(phase, "name");
+        const double start = number_in(phase, "start_seconds"), took = number_in(phase, "seconds");
+        const auto* const ok = phase.if_contains("ok");
+        const bool well = ok != nullptr && ok->is_bool() && ok->get_bool();
+        const auto median = std::ranges::find(usual, name, [](const auto& one) { return one.first; });
+        std::string line;
+        std::string words = "–";
+        if (median != usual.end()) {
+            const double seconds = std::chrono::duration<double>(median->second).count();
+            words = span(milliseconds(seconds));
+            const auto x = place(start + seconds);
+            line = "<path class=\"median\" d=\"M" + x + " 0V16\"/>";
+        }
+        rows += "<tr class=\"" + std::string(well ? "ok" : "failing") + "\"><th scope=\"row\">" + html(name) +
+                (well ? "" : " (failed)") + "</th><td>" + span(milliseconds(took)) + "</td><td>" + words +
+                "</td><td class=\"bar\"><svg viewBox=\"0 0 1000 16\" preserveAspectRatio=\"none\" "
+                "aria-hidden=\"true\"><rect class=\"took\" x=\"" +
+                place(start) + "\" y=\"3\" width=\"" + std::to_string(std::max(4L, std::stol(place(took)))) +
+                "\" height=\"10\"/>" + line + "</svg></td></tr>\n";
+    }
+    return section(
+        "Phases of the last run",
+        table("<th scope=\"col\">phase</th><th scope=\"col\">took</th><th scope=\"col\">median</th>"
+              "<th scope=\"col\">when</th>",
+              rows));
+}
+
+std::string causes(const json::object& latest) {
+    std::string out;
+    if (const auto because = text_in(latest, "because"); !because.empty())
+        out += "<p>" + html(because) + "</p>\n";
+    if (const auto* const candidates = array_in(latest, "candidates")) {
+        std::string rows;
+        for (const auto& value : *candidates) {
+            const auto& one = value.get_object();
+            rows += "<tr><td><code>" + html(text_in(one, "cause")) + "</code></td>" +
+                    cell(text_in(one, "why")) + "</tr>\n";
+        }
+        out += table("<th scope=\"col\">it may be</th><th scope=\"col\">why</th>", rows);
+    }
+    if (const auto* const ruled_out = array_in(latest, "ruled_out")) {
+        out += "<p>It is not:</p>\n<ul>\n";
+        for (const auto& value : *ruled_out)
+            out += "<li>" + html(std::string_view(value.get_string())) + "</li>\n";
+        out += "</ul>\n";
+    }
+    return out.empty() ? out : section("Why", out);
+}
+
+std::string fix(const json::object& latest, std::string_view lang) {
+    const auto* const fixes = latest.if_contains("fix");
+    if (fixes == nullptr || !fixes->is_object()) return {};
+    const auto text = text_in(fixes->get_object(), lang);
+    if (text.empty()) return {};
+    auto label = text_in(latest, "cause");
+    if (label.empty()) label = text_in(latest, "class");
+    return section("Fix",
+                   "<p class=\"fix\" lang=\"" + std::string(lang) + "\">" + html(text) + "</p>\n" +
+                       (label.empty() ? std::string()
+                                      : "<p>More: <code>livecanary causes " + html(label) + "</code></p>\n"));
+}
+
+std::string controls(const json::object& latest) {
+    const auto* const all = array_in(latest, "controls");
+    if (all == nullptr) return {};
+    std::string rows;
+    for (const auto& value : *all) {
+        const auto& one = value.get_object();
+        rows += "<tr>" + cell(text_in(one, "name")) + cell(text_in(one, "outcome")) +
+                cell(text_in(one, "shows")) + "</tr>\n";
+    }
+    return section("Controls", table("<th scope=\"col\">control</th><th scope=\"col\">outcome</th><th "
+                                     "scope=\"col\">shows</th>",
+                                     rows));
+}
+
+std::string evidence(const json::object& latest) {
+    const auto* const all = array_in(latest, "evidence");
+    if (all == nullptr) return {};
+    std::string rows;
+    for (const auto& value : *all) {
+        const auto& one = value.get_object();
+        rows += "<tr>" + cell(text_in(one, "phase")) + cell(text_in(one, "what")) +
+                cell(text_in(one, "got")) + "</tr>\n";
+    }
+    return section(
+        "Evidence",
+        table("<th scope=\"col\">phase</th><th scope=\"col\">what</th><th scope=\"col\">got</th>", rows));
+}
+
+std::string_view css_of(RunOutcome outcome) {
+    return outcome == RunOutcome::ok ? "ok" : outcome == RunOutcome::failed ? "failing" : "unknown";
+}
+
+std::string runs(const ProbeDetails& probe, WallTime now) {
+    if (probe.runs.empty()) return {};
+    std::string rows;
+    for (auto run = probe.runs.rbegin(); run != probe.runs.rend(); ++run) {
+        std::string how(to_string(run->outcome));
+        if (!run->reason.empty()) how += " in " + run->phase + ": " + run->reason;
+        rows += "<tr><td>" + time_element(run->started, now) + "</td><td class=\"" +
+                std::string(css_of(run->outcome)) + "\">" + html(how) + "</td><td><code>" + html(run->label) +
+                "</code></td><td>" +
+                span(std::chrono::duration_cast<std::chrono::milliseconds>(run->duration)) + "</td>" +
+                cell(run->run_id) + "</tr>\n";
+    }
+    return section("Last runs", table("<th scope=\"col\">when</th><th scope=\"col\">outcome</th><th "
+                                      "scope=\"col\">cause</th><th scope=\"col\">took</th><th "
+                                      "scope=\"col\">run id</th>",
+                                      rows));
+}
+
+}  // namespace
+
+std::string_view language_of(std::string_view accept_language) noexcept {
+    const auto zh = accept_language.find("zh"), en = accept_language.find("en");
+    return zh != accept_language.npos && (en == accept_language.npos || zh < en) ? "zh" : "en";
+}
+
+std::string probe_page(const ProbeDetails& probe, WallTime now, std::string_view lang, bool runnable) {
+    const ProbeStatus& status = probe.status;
+    const StateWords& state = words_of(state_of(status));
+    std::string out =
+        page_head(status.name + ": " + std::string(state.words) + " – livecanary " + probe.location, "../");
+    out += "<header>\n<h1>" + html(status.name) + " <span class=\"where\">" + html(status.kind) +
+           "</span></h1>\n<p role=\"status\" class=\"summary " + std::string(state.css) + "\">" +
+           std::string(state.words) + "</p>\n</header>\n<main class=\"" + std::string(state.css) +
+           "\">\n<nav><a href=\"../\">all probes</a></nav>\n<p class=\"what\">" + html(status.target) +
+           "</p>\n";
+    if (!status.sentence.empty()) out += "<p class=\"sentence\">" + html(status.sentence) + "</p>\n";
+    out += "<dl>\n";
+    const bool wrong = status.outcome == "failed" || status.outcome == "inconclusive";
+    if (wrong && !status.cause.empty()) out += fact("cause", "<code>" + html(status.cause) + "</code>");
+    if (wrong && !status.reason.empty())
+        out +=
+            fact("failed in", html(status.phase) + (status.phase.empty() ? "" : ": ") + html(status.reason));
+    if (!status.outcome.empty()) {
+        out += fact("since", time_element(status.since, now));
+        out += fact("last run", time_element(status.last_run, now));
+        out += fact("took", span(status.duration));
+    }
+    out += fact("next run", until(status.until_next)) + fact("severity", html(status.severity)) + "</dl>\n";
+    if (runnable)
+        out += "<form method=\"post\" action=\"../api/v1/probes/" + percent_encoded(status.name) +
+               "/run\"><button>run now</button></form>\n";
+    if (wrong) out += fix(probe.latest, lang) + causes(probe.latest);
+    out += waterfall(probe);
+    out += controls(probe.latest) + evidence(probe.latest) + runs(probe, now);
+    return out + "</main>\n<footer>\n<p>As of " + stamp(now) + " · <a href=\"../api/v1/probes/" +
+           percent_encoded(status.name) + "\">the last result as JSON</a></p>\n</footer>\n</body>\n</html>\n";
+}
+
+}  // namespace livecanary::daemon
