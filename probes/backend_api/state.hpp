@@ -52,6 +52,10 @@ struct State {
         const unsigned doublings = hangs > 0 ? hangs - 1 : 0;
         return doublings > 3 ? most : std::min(first * (1U << doublings), most);
     }
+    /// For how long a hung request closes the backend to other probes: a receiver may pass real events on,
+    /// and the cloud gives one up after 12 minutes (document 267/32744).
+    static constexpr Clock::duration longest_for_others = std::chrono::minutes(10);
+
     Turn& turn_at(const Config& config, const Env& env) {
         if (!turn)
             turn = env.peers != nullptr
@@ -74,7 +78,7 @@ struct State {
     void hangs_now(Client& client, std::string_view check, Clock::time_point since, Pattern before) {
         hung.push_back(Hung{client.let_go(), check, since, std::move(before)});
         ++hangs;
-        if (turn) turn->hung(this, since + patience());
+        if (turn) turn->hung(this, since + std::min(patience(), longest_for_others));
     }
 };
 
