@@ -90,6 +90,17 @@ std::string fix(const Diagnosis& found, std::string_view lang) {
     return std::string(entry(*cause).fix.in(language(lang)));
 }
 
+std::string confidence(const Diagnosis& found, std::string_view lang) {
+    const bool zh = language(lang) == Lang::zh;
+    if (found.cause) return zh ? "已证实：证据只符合这一个原因" : "proven: the evidence fits no other cause";
+    const auto count = std::to_string(found.candidates.size());
+    if (found.candidates.size() == 1) return zh ? "可能，但未证实" : "likely, but not proven";
+    if (!found.candidates.empty())
+        return zh ? "未定：" + count + " 个可能的原因，按可能性排列"
+                  : "open: one of " + count + ", the likeliest first";
+    return {};
+}
+
 void print_result(std::ostream& out, const ProbeSettings& probe, const RunResult& run, const Diagnosis& found,
                   const Paper& paper) {
     const Colours c = colours_of(paper.colour);
@@ -106,6 +117,8 @@ void print_result(std::ostream& out, const ProbeSettings& probe, const RunResult
     if (found.cause) out << "  cause      " << c.red << to_string(*found.cause) << c.off << '\n';
     if (found.cause_class)
         out << "  class      " << c.yellow << to_string(*found.cause_class) << c.off << '\n';
+    if (const auto words = confidence(found, paper.lang); !words.empty())
+        out << "  sure       " << words << '\n';
     if (!found.because.empty()) out << "  because    " << found.because << '\n';
     const char* label = "  may be     ";
     for (const auto& candidate : found.candidates) {

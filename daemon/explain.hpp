@@ -14,6 +14,9 @@ std::string sentence(const RunResult& run, const Diagnosis& found, std::string_v
 /// The fix of the cause, or of the likeliest candidate; empty if there is none.
 std::string fix(const Diagnosis& found, std::string_view lang);
 
+/// How sure the diagnosis is, in words; empty if there is none.
+std::string confidence(const Diagnosis& found, std::string_view lang);
+
 /// How a run is printed.
 struct Paper {
     bool colour = false;

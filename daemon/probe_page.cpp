@@ -87,6 +87,8 @@ std::string waterfall(const ProbeDetails& probe) {
 
 std::string causes(const json::object& latest) {
     std::string out;
+    if (const auto sure = text_in(latest, "confidence"); !sure.empty())
+        out += "<p><strong>" + html(sure) + "</strong></p>\n";
     if (const auto because = text_in(latest, "because"); !because.empty())
         out += "<p>" + html(because) + "</p>\n";
     if (const auto* const candidates = array_in(latest, "candidates")) {

@@ -49,6 +49,7 @@ json::object to_json(const ProbeSettings& probe, const std::string& location, co
     o["reason"] = or_null(run.code ? to_string(run.reason()) : std::string_view{});
     o["cause"] = or_null(found.cause ? to_string(*found.cause) : std::string_view{});
     o["class"] = or_null(found.cause_class ? to_string(*found.cause_class) : std::string_view{});
+    if (const auto words = confidence(found, "en"); !words.empty()) o["confidence"] = words;
     if (!found.because.empty()) o["because"] = found.because;
 
     json::array candidates;

@@ -149,6 +149,7 @@ TEST(PrintResult, NamesCauseEvidenceControlsAndFix) {
                   title(Cause::push_wrong_hotlink_key) +
                   " (publish: closed)\n"
                   "  cause      push_wrong_hotlink_key\n"
+                  "  sure       proven: the evidence fits no other cause\n"
                   "  because    the backup key is accepted\n"
                   "  not        push_url_expired: txTime is tomorrow\n"
                   "  control    backup_key passed: the backup key is accepted\n"
@@ -163,6 +164,7 @@ TEST(PrintResult, NamesCauseEvidenceControlsAndFix) {
 TEST(PrintResult, NamesTheClassAndItsCandidates) {
     const auto text = printed(run(boost::asio::error::eof), a_class());
     EXPECT_NE(text.find("  class      push_refused\n"
+                        "  sure       open: one of 2, the likeliest first\n"
                         "  may be     push_wrong_hotlink_key: refused as a wrong key is\n"
                         "             push_url_expired: the clock is not sure\n"
                         "  evidence "),
