@@ -103,6 +103,7 @@ private:
     void note(Check check, const error_code& code, const Answer& answer);
     void fails(std::string how, const error_code& code);
     void says_still_hanging();
+    void took_our_time();
     void sum_up();
 
     std::string_view word(std::string_view check) const {
@@ -120,6 +121,7 @@ private:
     const Config& config_;
     State& state_;
     ProbeRun& run_;
+    bool waited_ = false;  ///< for our turn, more than half of the time
     boost::asio::any_io_executor executor_;
     Client client_;
     Api api_;
@@ -344,6 +346,10 @@ asio::awaitable<void> Checks::make(Check check) {
         co_return;
     }
     Answer answer;
+    if (!has_time() && waited_) {
+        over_ = true;
+        co_return took_our_time();
+    }
     if (!has_time()) {
         over_ = true;
         note(check, BackendError::out_of_time, answer);
@@ -375,6 +381,12 @@ asio::awaitable<void> Checks::make(Check check) {
     if (!code) co_return;
     if (is_gone(code)) over_ = true;
     fails(std::string(name), code);
+}
+
+/// Slow was another request than ours, which its own probe tells of.
+void Checks::took_our_time() {
+    run_.inconclusive("another probe's question to this backend took the time");
+    run_.failed(BackendError::busy);
 }
 
 void Checks::says_still_hanging() {
@@ -410,11 +422,10 @@ void Checks::sum_up() {
 
 asio::awaitable<void> Checks::whole() {
     const auto turn = co_await state_.turn_at(config_, run_.env()).take(run_.deadline());
-    if (!turn) {
-        run_.inconclusive("another probe's question to this backend took all the time");
-        co_return run_.failed(BackendError::busy);
-    }
-    const bool hanging = state_.still_hanging(run_.env().now());
+    if (!turn) co_return took_our_time();
+    const auto now = run_.env().now();
+    const bool hanging = state_.still_hanging(now);
+    waited_ = now - run_.started() > (run_.deadline() - run_.started()) / 2;
     if (!hanging && state_.another_hangs(run_.env().now())) {
         run_.inconclusive(
             "another probe's request to this backend is not answered, so none is made: each holds "

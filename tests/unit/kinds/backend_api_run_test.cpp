@@ -3,9 +3,16 @@
 #include <algorithm>
 #include <set>
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include "probes/backend_api/checks.hpp"
 #include "probes/backend_api/client.hpp"
 #include "probes/backend_api/controls.hpp"
+#include "tests/support/fake_peers.hpp"
 #include "tests/support/scripted_peer.hpp"
 #include "tests/support/tls_peer.hpp"
 #include "tests/unit/kinds/backend_stage.hpp"
@@ -487,6 +494,33 @@ TEST(BackendApiTurn, RunsAndAnswersNeverMix) {
     EXPECT_TRUE(std::ranges::is_sorted(connections));
     EXPECT_EQ(std::set(connections.begin(), connections.end()).size(), 3U);
     EXPECT_EQ(stage.tokens, 1);
+}
+
+asio::awaitable<void> hold_turn(std::shared_ptr<Turn> turns, asio::steady_timer& until) {
+    const auto held = co_await turns->take(Clock::now() + 10s);
+    co_await until.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+TEST(BackendApiTurn, ARunThatWaitedForItsTurnCallsNobodySlow) {
+    BackendStage stage;
+    test::FakePeers peers;
+    stage.env.peers = &peers;
+    Clock::duration ahead{0};
+    stage.env.now = [&] { return Clock::now() + ahead; };
+    const Probe probe = stage.make();
+    const auto turns = peers.turn_at("127.0.0.1:" + std::to_string(stage.server.port()));
+    asio::steady_timer until(stage.io, Clock::now() + 20s);
+    asio::co_spawn(stage.io, hold_turn(turns, until), asio::detached);
+    stage.io.poll();
+    ProbeRun waiting(stage.env, 10s);
+    test::Task<RunResult> run(stage.io, run_of(probe, waiting));
+    stage.io.restart();
+    stage.io.poll();
+    ahead = 9500ms;
+    until.cancel();
+    const RunResult result = run.wait();
+    EXPECT_EQ(result.outcome(), RunOutcome::inconclusive);
+    EXPECT_EQ(result.inconclusive, "another probe's question to this backend took the time");
 }
 
 TEST(BackendApiTurn, WhoeverWaitsInVainIsToldThatItIsUs) {
