@@ -6,6 +6,7 @@
 #include <boost/asio/error.hpp>
 
 #include "probes/callback/controls.hpp"
+#include "probes/callback/inbox.hpp"
 #include "probes/net/resolver.hpp"
 #include "probes/net/tls.hpp"
 
@@ -161,6 +162,13 @@ Diagnosis of_forward(const RunResult& run) {
              {Cause::backend_log_dir_unwritable, "the log directory may not be writable"},
              {Cause::backend_php_extension_missing, "mysqli may be missing"}},
             because);
+    if (answer == no_answer || answer == held_back)
+        return one_of(CauseClass::backend_hangs,
+                      {{Cause::db_frozen, "a callback opens a database connection"},
+                       {Cause::backend_pool_exhausted, "a pool of which every worker is held looks the same"},
+                       {Cause::db_lock_wait_1205, "so does a lock on the tables of a recording"},
+                       {Cause::backend_timeout, "it may be slow rather than stuck"}},
+                      because, {"backend_redis_frozen: a callback does not ask Redis"});
     Diagnosis found;
     found.because = because;
     found.candidates = {{Cause::callback_endpoint_slow_or_failing, "the cloud will send it again"}};

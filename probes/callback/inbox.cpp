@@ -90,11 +90,16 @@ bool Inbox::seen_before(const Event& event, bool settled) const {
 void Inbox::keep_badly_signed(const Event& event, WallTime now) {
     since_report_.defects[defect::bad_signature] += 1;
     badly_signed_ = event;
+    // Each is of one push: else those of one push would speak for the next one of the same stream.
+    for (auto& expected : expectations_) {
+        if (!is_of(event, now, expected) || expected.state != Expectation::State::open ||
+            expected.badly_signed)
+            continue;
+        expected.badly_signed = badly_signed_matched_ = true;
+        return;
+    }
     if (bad_ones_.size() == most_bad_ones) bad_ones_.pop_front();
     bad_ones_.push_back({.event = event, .at = now});
-    for (auto& expected : expectations_)
-        if (is_of(event, now, expected) && expected.state != Expectation::State::met)
-            expected.badly_signed = badly_signed_matched_ = true;
 }
 
 bool Inbox::is_of(const Event& event, WallTime at, const Expectation& expected) {
@@ -180,8 +185,12 @@ void Inbox::expect(std::int64_t event, const std::string& stream, WallTime since
     if (expectations_.size() == most_expectations) expectations_.pop_front();
     const auto within = event == 100 ? receive_.record_within : receive_.expect_within;
     expectations_.push_back({.event = event, .stream = stream, .since = since, .due = since + within});
-    for (const auto& bad : bad_ones_)
-        if (is_of(bad.event, bad.at, expectations_.back())) expectations_.back().badly_signed = true;
+    const auto bad = std::ranges::find_if(
+        bad_ones_, [&](const BadOne& one) { return is_of(one.event, one.at, expectations_.back()); });
+    if (bad != bad_ones_.end()) {
+        expectations_.back().badly_signed = true;
+        bad_ones_.erase(bad);
+    }
     for (auto& arrival : arrivals_)
         if (!arrival.matched && is_of(arrival.event, arrival.at, expectations_.back())) return match(arrival);
 }

@@ -62,6 +62,10 @@ enum class Verdict {
 };
 unsigned status_of(Verdict verdict) noexcept;
 
+/// `answer` of an event that the backend has taken and said nothing to, and of those after it meanwhile.
+inline constexpr std::string_view no_answer = "no answer in time";
+inline constexpr std::string_view held_back = "not passed on: an earlier request is not answered";
+
 /// What the backend answered to an event that was passed on.
 struct Forwarded {
     unsigned status = 0;                 ///< 0: none came
@@ -162,7 +166,7 @@ private:
         WallTime at{};
     };
     static constexpr std::size_t most_bad_ones = 64;
-    std::deque<BadOne> bad_ones_{};
+    std::deque<BadOne> bad_ones_{};        // of pushes that we may be told of yet
     std::optional<Event> badly_signed_{};  // since the last report
     bool badly_signed_matched_ = false;
     double tokens_ = 0;

@@ -39,7 +39,7 @@ asio::awaitable<Passed> forward(std::shared_ptr<const Config> config, std::share
     const auto deadline = env.now() + forward_time;
     const auto pass = co_await state->gate.enter(env, *config->receive->forward, deadline);
     if (!pass) {
-        passed.forwarded.answer = "not passed on: an earlier request is not answered";
+        passed.forwarded.answer = held_back;
         co_return passed;
     }
     Client client(co_await asio::this_coro::executor, *config->receive->forward, std::nullopt,
@@ -48,8 +48,9 @@ asio::awaitable<Passed> forward(std::shared_ptr<const Config> config, std::share
     const error_code code = co_await client.post(std::move(text), reply, deadline);
     client.close();
     if (code) {
-        passed.outgoing.status = code == asio::error::timed_out ? 504 : 502;
-        passed.forwarded.answer = code.message();
+        const bool silent = code == asio::error::timed_out;
+        passed.outgoing.status = silent ? 504 : 502;
+        passed.forwarded.answer = silent ? std::string(no_answer) : code.message();
         co_return passed;
     }
     passed.outgoing.status = reply.status;

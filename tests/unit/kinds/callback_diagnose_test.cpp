@@ -160,8 +160,15 @@ const Rule rules[] = {
      "callback_not_stored"},
     {"forward_500", came(forward_refused, {{"forward_event", "1"}, {"forward_answer", e500}}),
      "callback_refused"},
+    {"forward_refused",
+     came(forward_refused, {{"forward_event", "1"}, {"forward_answer", "Connection refused"}}), ""},
     {"forward_without_answer",
-     came(forward_refused, {{"forward_event", "1"}, {"forward_answer", "Timed out"}}), ""},
+     came(forward_refused, {{"forward_event", "1"}, {"forward_answer", "no answer in time"}}),
+     "backend_hangs"},
+    {"forward_held_back",
+     came(forward_refused,
+          {{"forward_event", "1"}, {"forward_answer", "not passed on: an earlier request is not answered"}}),
+     "backend_hangs"},
 };
 
 class CallbackRule : public testing::TestWithParam<Rule> {};

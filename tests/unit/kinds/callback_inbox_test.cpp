@@ -276,6 +276,21 @@ TEST_P(CallbackInboxOrder, BadSignatureOfOurOwnPushStands) {
 }
 INSTANTIATE_TEST_SUITE_P(, CallbackInboxOrder, testing::Bool());
 
+TEST(CallbackInbox, BadSignatureOfOnePushSaysNothingOfTheNext) {
+    Bench bench;
+    bench.push("1", "a");
+    bench.take(bench.body(1, "a", bench.now, "other"));
+    bench.report();
+    // Of this one nothing comes at all.
+    bench.now += 2s;
+    bench.push("1", "a");
+    bench.now += 61s;
+    const Report report = bench.report();
+    ASSERT_TRUE(report.standing);
+    EXPECT_EQ(report.standing->what, Standing::What::missing);
+    EXPECT_EQ(got(*report.standing, "badly_signed"), "");
+}
+
 TEST(CallbackInbox, RateIsBounded) {
     Receive receive;
     receive.rate = 2;
