@@ -1,5 +1,6 @@
 #pragma once
 // What a drill expects and what it makes of what was said: data and rules, without I/O.
+#include <chrono>
 #include <iosfwd>
 #include <map>
 #include <optional>
@@ -27,7 +28,10 @@ struct DrillFault {
     std::string cause{};   ///< the truth
     bool seed = false;     ///< a failure of the owner's documents
     std::vector<NamedBy> named_by{};
+    /// One of `named_by` is enough: whoever of those that share a backend asks first, holds the others back.
+    bool any = false;
     std::set<std::string> explained{};  ///< other causes that may rightly be claimed meanwhile
+    std::chrono::seconds settle{0};     ///< how long it may be told of after it was healed
     bool fresh_start = false;  ///< probes keep quiet for minutes after it: the daemon is started anew
 };
 
@@ -49,6 +53,7 @@ struct DrillRow {
     std::string trouble{};         ///< what kept it from being tried or healed; empty: nothing
     double recovered_seconds = 0;  ///< from the end of the fault until every probe was well
 
+    bool is_named() const;
     bool right() const;
     /// Until the slowest of the probes had named it.
     double seconds() const;
@@ -63,7 +68,7 @@ public:
     /// `results`: as `/api/v1/probes` has them, `now`.
     void observe(const boost::json::array& results, WallTime now);
     /// All that must name it have done so.
-    bool named() const;
+    bool named() const { return row_.is_named(); }
     /// Every probe has ended a run that began after the fault.
     bool all_have_run() const { return all_have_run_; }
     DrillRow row() const { return row_; }
@@ -72,7 +77,8 @@ private:
     std::string since_text_;
     WallTime since_;
     bool all_have_run_ = false;
-    std::set<std::string> judged_{};  // run ids
+    std::set<std::string> judged_{};         // run ids
+    std::map<std::string, int> failures_{};  // by probe, of runs that began after the fault
     DrillRow row_{};
 };
 

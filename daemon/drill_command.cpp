@@ -288,6 +288,10 @@ DrillRow drill_one(Stage& stage, const DrillFault& fault) {
     if (fault.fresh_start) stage.start_daemon();
     std::string unwell = stage.wait_until_well(healed);
     row.recovered_seconds = std::chrono::duration<double>(now() - healed).count();
+    if (fault.settle > 0s) {
+        stage.wait_until(fault.settle, [] { return false; });
+        unwell = stage.wait_until_well(now());
+    }
     if (!unwell.empty()) row.trouble = "not well again: " + unwell;
     return row;
 }

@@ -106,8 +106,9 @@ std::vector<Fault> of_push() {
          .named_by = {{"push-issued", "push_refused"}},
          .apply =
              [](S s) {
-                 s.told.issued_push = s.push_url("5678.livepush.example.com", "live",
-                                                 signed_name(s.main_key, issued_name, wall() + 12h));
+                 std::string name = signed_name(s.main_key, issued_name, wall() + 12h);
+                 name.insert(name.find('?') + 1, "bizid=1234&");
+                 s.told.issued_push = s.push_url("5678.livepush.example.com", "live", name);
              },
          .parts = {Part::told},
          .seed = true},
@@ -811,7 +812,7 @@ std::vector<Fault> of_hangs() {
         {.id = "redis-frozen",
          .breaks = "Redis takes connections and does not answer",
          .cause = "backend_redis_frozen",
-         .named_by = {{"mini-live", "backend_redis_frozen"}},
+         .named_by = {{"mini-live", "backend_hangs"}},
          .apply =
              [](S s) {
                  s.redis_is_frozen = true;
@@ -822,7 +823,7 @@ std::vector<Fault> of_hangs() {
         {.id = "db-frozen",
          .breaks = "the database server takes connections and does not answer",
          .cause = "db_frozen",
-         .named_by = {{"app-db", "db_frozen"}, {"mini-live", "backend_hangs"}},
+         .named_by = {{"app-db", "db_frozen"}, {"replay-db", "db_frozen"}},
          .apply =
              [](S s) {
                  s.database_is_frozen = true;
@@ -833,14 +834,21 @@ std::vector<Fault> of_hangs() {
         {.id = "db-table-locked",
          .breaks = "somebody holds a write lock on tb_vod",
          .cause = "db_lock_wait_1205",
-         .named_by = {{"mini-live", "backend_hangs"}},
+         .named_by = {{"mini-live", "backend_hangs"},
+                      {"replay-db", "db_lock_wait_1205"},
+                      {"cloud-events", "backend_hangs"}},
+         .any = true,
          .apply = sql("LOCK TABLES live_demo.tb_vod WRITE"),
          .parts = {database},
          .fresh_start = true},
         {.id = "backend-pool-frozen",
          .breaks = "no PHP worker is free",
          .cause = "backend_pool_exhausted",
-         .named_by = {{"mini-live", "backend_pool_exhausted"}, {"app-address", "backend_pool_exhausted"}},
+         .named_by = {{"mini-live", "backend_hangs"},
+                      {"app-address", "backend_hangs"},
+                      {"record-callback", ""},
+                      {"cloud-events", "backend_hangs"}},
+         .any = true,
          .apply = php([](BackendFaults& f) { f.fpm_frozen = true; }),
          .parts = {Part::backend},
          .fresh_start = true},

@@ -24,6 +24,9 @@ struct Fault {
         const char* label;
     };
     std::vector<NamedBy> named_by;
+    /// One of them is enough: of the probes that share a backend, one that waits for it holds the others
+    /// back.
+    bool any = false;
     std::function<void(DrillStack&)> apply;
     std::vector<Part> parts;  ///< what it leaves broken
     bool seed = false;        ///< one of the 21 failures of the owner's documents
