@@ -56,6 +56,25 @@ bool is_right(const DrillFault& fault, const DrillFault::NamedBy& by, const Dril
     return std::find(named.candidates.begin(), end, fault.cause) != end;
 }
 
+void print_alerts(std::ostream& out, const std::vector<DrillRow>& rows) {
+    const auto watched = std::ranges::count_if(rows, &DrillRow::alert_watched);
+    if (watched == 0) return;
+    std::ptrdiff_t alerted = 0;
+    double slowest = 0;
+    std::string none;
+    for (const DrillRow& row : rows) {
+        if (row.alert_seconds) {
+            ++alerted;
+            slowest = std::max(slowest, *row.alert_seconds - row.seconds());
+        } else if (row.alert_watched) {
+            none += (none.empty() ? ": not " : ", ") + row.fault.id;
+        }
+    }
+    out << "\nBy Prometheus and the shipped rules " << alerted << " of " << watched
+        << " came to Alertmanager under the same name, " << seconds_text(slowest)
+        << " s after it was named at most" << none << '\n';
+}
+
 }  // namespace
 
 std::vector<DrillFault> read_faults(std::string_view text) {
@@ -200,6 +219,7 @@ void print_rows(std::ostream& out, const std::vector<DrillRow>& rows) {
         << " of them named as the cause, the others as their class with the cause among its first three; "
         << causes.size() << " causes; " << seeds_right << " of " << seeds
         << " failures of the owner's documents (*); " << wrong << " wrong causes\n";
+    print_alerts(out, rows);
 }
 
 json::object to_json(const DrillRow& row) {
@@ -221,6 +241,7 @@ json::object to_json(const DrillRow& row) {
             {"right", row.right()},
             {"seconds", row.seconds()},
             {"recovered_seconds", row.recovered_seconds},
+            {"alert_seconds", row.alert_seconds ? json::value(*row.alert_seconds) : json::value(nullptr)},
             {"named", list(row.named)},
             {"wrong", list(row.wrong)},
             {"trouble", row.trouble}};

@@ -52,6 +52,9 @@ struct DrillRow {
     std::vector<Named> wrong{};    ///< causes claimed that are not so
     std::string trouble{};         ///< what kept it from being tried or healed; empty: nothing
     double recovered_seconds = 0;  ///< from the end of the fault until every probe was well
+    bool alert_watched = false;    ///< there is an Alertmanager to look at
+    /// From the fault until Alertmanager had an alert with what was named.
+    std::optional<double> alert_seconds{};
 
     bool is_named() const;
     bool right() const;

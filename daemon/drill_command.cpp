@@ -29,6 +29,7 @@
 
 #include "daemon/child_process.hpp"
 #include "daemon/drill.hpp"
+#include "daemon/drill_alerts.hpp"
 
 namespace livecanary::daemon {
 
@@ -50,6 +51,7 @@ constexpr auto stack_patience = 90s;     // until the practice stack is up: it m
 constexpr auto answer_patience = 60s;    // a fault may stop and start a database server
 constexpr auto named_patience = 45s;     // far more than interval, confirmation and timeout of its probes
 constexpr auto well_patience = 60s;      // until every probe is ok again
+constexpr auto alert_patience = 20s;     // of a scrape, a rule and a delivery a second each
 constexpr auto daemon_patience = 6s;     // it promises to end within 5 s
 constexpr auto practice_patience = 30s;  // of which MariaDB takes most
 
@@ -167,6 +169,7 @@ public:
         practice_path_ = find_practice(command.practice);
     }
     ~Stage() {
+        alerts_.reset();
         // Probes put away what they made while there is still something to put it away at.
         if (daemon_) daemon_->stop(daemon_patience);
         if (practice_) practice_->stop(practice_patience);
@@ -224,6 +227,30 @@ public:
             return web_ != 0 || daemon_->status().has_value();
         });
         if (!up || web_ == 0) throw std::runtime_error("the daemon did not start:\n" + last_lines(log, 20));
+        if (alerts_) alerts_->watch(web_);
+    }
+
+    /// Prometheus and Alertmanager, if they are installed and the rules are found.
+    void start_alerts() {
+        const path rules = find_rules(self());
+        if (rules.empty() || !DrillAlerts::installed()) return;
+        const path folder = work_ / "alerts";
+        std::filesystem::create_directories(folder);
+        alerts_.emplace(folder, rules);
+        alerts_->watch(web_);
+    }
+    bool watches_alerts() const { return alerts_.has_value(); }
+    /// Whether Alertmanager has an alert of what one of them has rightly named.
+    bool is_alerted(const std::vector<DrillRow::Named>& named) const {
+        std::string said;
+        try {
+            said = ask(alerts_->alertmanager_port(), http::verb::get, "/api/v2/alerts?active=true");
+        } catch (const std::runtime_error&) {
+            return false;  // it starts
+        }
+        return std::ranges::any_of(named, [&](const DrillRow::Named& one) {
+            return one.right && has_alert(said, one.probe, one.label);
+        });
     }
 
     json::array results() const {
@@ -268,6 +295,7 @@ private:
     path work_, practice_path_{};
     sigset_t signals_{};
     std::optional<ChildProcess> practice_{}, daemon_{};
+    std::optional<DrillAlerts> alerts_{};
     std::string config_{};
     std::uint16_t control_ = 0, web_ = 0;
 };
@@ -276,13 +304,24 @@ WallTime now() { return std::chrono::system_clock::now(); }
 
 DrillRow drill_one(Stage& stage, const DrillFault& fault) {
     stage.break_it(fault.id);
-    DrillWatch watch(fault, now());
+    const WallTime broken = now();
+    DrillWatch watch(fault, broken);
     // Others are waited for too, so that a wrong cause is seen wherever it is claimed.
     stage.wait_until(named_patience, [&] {
         watch.observe(stage.results(), now());
         return watch.named() && watch.all_have_run();
     });
     DrillRow row = watch.row();
+    if (stage.watches_alerts() && row.is_named()) {
+        row.alert_watched = true;
+        // What is named may still change from a class to its cause.
+        const auto alerted = [&] {
+            watch.observe(stage.results(), now());
+            return stage.is_alerted(watch.row().named);
+        };
+        if (stage.wait_until(alert_patience, alerted))
+            row.alert_seconds = std::chrono::duration<double>(now() - broken).count();
+    }
     stage.heal_it(fault.id);
     const WallTime healed = now();
     if (fault.fresh_start) stage.start_daemon();
@@ -350,6 +389,7 @@ int drill(std::ostream& out, std::ostream& err, const DrillCommand& command) {
         stage.start_practice();
         const WallTime began = now();
         stage.start_daemon();
+        stage.start_alerts();
         progress.say("waiting until every probe is well");
         if (const auto unwell = stage.wait_until_well(began); !unwell.empty())
             throw std::runtime_error("before anything was broken: " + unwell);

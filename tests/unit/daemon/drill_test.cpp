@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "daemon/child_process.hpp"
+#include "daemon/drill_alerts.hpp"
 #include "daemon/result_json.hpp"
 
 namespace livecanary::daemon {
@@ -156,6 +157,41 @@ TEST(Drill, PrintsTheTableAndTheMatrix) {
     EXPECT_NE(text.find("1 of 2 faults right, 1 of them named as the cause"), std::string::npos) << text;
     EXPECT_NE(text.find("1 of 1 failures of the owner's documents (*); 1 wrong causes"), std::string::npos)
         << text;
+}
+
+TEST(Drill, SaysWhatCameToAlertmanager) {
+    const DrillFault fault = fault_named_by({{"p", "wrong_key"}});
+    DrillRow alerted = after_one(fault, result("p", 1s, "failed", "wrong_key")), silent = alerted;
+    std::ostringstream none;
+    print_rows(none, {alerted});
+    EXPECT_EQ(none.str().find("Alertmanager"), std::string::npos) << "there was none to look at";
+    alerted.alert_watched = silent.alert_watched = true;
+    alerted.alert_seconds = alerted.seconds() + 2;
+    std::ostringstream out;
+    print_rows(out, {alerted, silent});
+    EXPECT_NE(
+        out.str().find("1 of 2 came to Alertmanager under the same name, 2.0 s after it was named at most: "
+                       "not key-changed\n"),
+        std::string::npos)
+        << out.str();
+    EXPECT_DOUBLE_EQ(to_json(alerted).at("alert_seconds").as_double(), 5);
+    EXPECT_TRUE(to_json(silent).at("alert_seconds").is_null());
+}
+
+TEST(DrillAlerts, FindsTheAlertByProbeAndCause) {
+    const std::string alerts = R"([{"labels": {"alertname": "Watchdog"}, "annotations": {}}, {"labels":
+        {"alertname": "LivecanaryProbeFailing", "probe": "p"}, "annotations": {"cause": "wrong_key"}}])";
+    EXPECT_TRUE(has_alert(alerts, "p", "wrong_key"));
+    EXPECT_FALSE(has_alert(alerts, "p", "expired"));
+    EXPECT_FALSE(has_alert(alerts, "q", "wrong_key"));
+    for (const char* other : {"", "{}", "[1]", "[{}]", "no JSON"})
+        EXPECT_FALSE(has_alert(other, "p", "wrong_key")) << other;
+}
+
+TEST(DrillAlerts, FindsTheRulesOfTheSourceTree) {
+    EXPECT_EQ(find_rules(std::string(LIVECANARY_SOURCE_DIR) + "/build/dev/livecanary"),
+              std::string(LIVECANARY_SOURCE_DIR) + "/dashboards/prometheus/livecanary.rules.yml");
+    EXPECT_EQ(find_rules("/nowhere/livecanary"), "");
 }
 
 class ChildProcessTest : public testing::Test {
