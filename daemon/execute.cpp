@@ -108,6 +108,7 @@ Verdict verdict_of(const ProbeSettings& probe, const RunResult& run, const Diagn
             .system = probe.system,
             .target = probe.probe.target,
             .bucket = std::string(run.got("bucket")),
+            .api = std::string(run.got("api")),
             .asks = probe.probe.asks,
             .ok = run.outcome() == RunOutcome::ok,
             .found = found,

@@ -37,6 +37,7 @@ constexpr std::array of_whole_domain{push_domain_disabled_or_icp, live_account_i
                                      push_client_ip_not_allowed};
 constexpr std::array backend_cos{cos_wrong_bucket, cos_wrong_appid, cos_wrong_region,
                                  cos_service_not_activated};
+constexpr std::array generation{cos_generation_mismatch};
 constexpr std::array app_bucket{client_wrong_cos_appid_or_bucket};
 constexpr std::array app_region{client_wrong_cos_region};
 constexpr std::array by_login{db_auth_failed_1045, db_grant_missing_1044, db_unknown_1049};
@@ -50,6 +51,8 @@ constexpr std::array monitor_claims_of_table{
 constexpr std::array hop_claims{Fact{.kind = "", .shows = Shows::claims_among, .tie = Tie::asked}};
 constexpr std::array own_pair_passes{Fact{.kind = "cos_roundtrip", .tie = Tie::same_bucket}};
 constexpr std::array backend_signed_passes{Fact{.kind = "cos_roundtrip", .tie = Tie::asked}};
+constexpr std::array both_generations_pass{Fact{.kind = "cos_roundtrip", .tie = Tie::asked},
+                                           Fact{.kind = "cos_roundtrip", .tie = Tie::json_api}};
 constexpr std::array other_domains_fail{
     Fact{.kind = "rtmp_push", .shows = Shows::fails, .tie = Tie::other_host, .label = "push_refused"}};
 constexpr std::array other_domains_pass{Fact{.kind = "rtmp_push", .tie = Tie::other_host}};
@@ -109,6 +112,8 @@ constexpr std::array table{
          Effect::rule_out, backend_cos, true, "{} passes with what the backend issues"},
     Rule{"app-has-other-region", "log_keywords", from_the_app, app_region, backend_signed_passes,
          Effect::rule_out, backend_cos, true, "{} passes with what the backend issues"},
+    Rule{"bucket-has-app-generation", "log_keywords", from_the_app, app_region, both_generations_pass,
+         Effect::rule_out, generation, true, "{} pass, over both APIs"},
     // One domain, or the account.
     Rule{"every-domain-refuses", "rtmp_push", refused, arrears, other_domains_fail, Effect::first, arrears,
          false, "{}, at another domain, is refused too"},
@@ -137,6 +142,9 @@ constexpr std::array table{
 
 /// Names as rows of the tables that the two generations of the backend have.
 constexpr std::array known_tables{"tb_vod"sv, "tb_room"sv, "tb_account"sv, "live_data"sv, "tape_data"sv};
+
+/// "NAME-APPID" of "NAME-APPID in REGION": the two APIs call regions by different names.
+std::string_view name_of(std::string_view bucket) { return bucket.substr(0, bucket.find(" in ")); }
 
 bool has(const Diagnosis& found, Cause cause) {
     return std::ranges::find(found.candidates, cause, &Candidate::cause) != found.candidates.end();
@@ -252,6 +260,11 @@ private:
             case Tie::same_bucket:
                 return !subject_.asks.empty() && other.asks.empty() && !subject_.bucket.empty() &&
                        other.bucket == subject_.bucket;
+            case Tie::json_api:
+                return other.api == "v4" && std::ranges::any_of(all_, [&](const Verdict* signed_by_backend) {
+                           return !signed_by_backend->asks.empty() && signed_by_backend->kind == other.kind &&
+                                  name_of(signed_by_backend->bucket) == name_of(other.bucket);
+                       });
             case Tie::same_host:
                 return !host_of(other.target).empty() && host_of(other.target) == host_of(subject_.target);
             case Tie::other_host:

@@ -22,6 +22,7 @@ struct Verdict {
     std::string system{};  ///< probes of one watched system know of each other; "" is one too
     std::string target{};
     std::string bucket{};  ///< of a COS round trip whose backend named it: "NAME-APPID.cos.REGION."
+    std::string api{};                ///< likewise: "v4", or empty for the XML API
     std::vector<std::string> asks{};  ///< whom it asks (Probe::asks)
     bool ok = true;
     Diagnosis found{};                  ///< if not ok
@@ -35,6 +36,7 @@ enum class Tie {
     system,       ///< all of that kind in the same system
     asked,        ///< those the subject asks
     same_bucket,  ///< COS round trips of the same bucket that sign by themselves
+    json_api,     ///< COS round trips over the JSON API at a bucket for which a backend signs too
     same_host,    ///< those whose target has the subject's host
     other_host,   ///< those whose target has another one
 };

@@ -94,18 +94,22 @@ Diagnosis of_missing(const RunResult& run) {
     const auto arrived = run.got("arrived");
     const bool push_events = arrived != "none" && event == "100";
     std::vector<Candidate> candidates;
+    std::vector<std::string> ruled_out;
     if (push_events) {
         candidates = {
             {Cause::record_template_not_bound, "events 1 and 0 of the same push came in"},
             {Cause::replay_callback_url_wrong, "recordings have a URL of their own in the template"}};
+    } else if (!run.got("other_streams").empty()) {
+        // Somebody's template leads here, and the way is open.
+        candidates = {{Cause::callback_template_not_bound, "events of other streams come in"},
+                      {Cause::replay_callback_url_wrong, "this domain's template may have another URL"}};
+        ruled_out.emplace_back("callback_endpoint_unreachable: events of other streams come in");
     } else {
         candidates = {{Cause::replay_callback_url_wrong, "the template may have another URL"},
-                      {Cause::callback_template_not_bound, run.got("other_streams").empty()
-                                                               ? "it may not be bound to the push domain"
-                                                               : "events of other streams come in"},
+                      {Cause::callback_template_not_bound, "it may not be bound to the push domain"},
                       {Cause::callback_endpoint_unreachable, "the port may not be open to the internet"}};
     }
-    return one_of(CauseClass::callback_not_delivered, std::move(candidates), because);
+    return one_of(CauseClass::callback_not_delivered, std::move(candidates), because, std::move(ruled_out));
 }
 
 Diagnosis of_bad_signature(const RunResult& run) {

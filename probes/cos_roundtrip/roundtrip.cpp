@@ -401,7 +401,8 @@ asio::awaitable<bool> RoundTrip::begin() {
         }
     }
     if (config_.endpoint.v4) run_.saw("api", "v4");
-    run_.saw("bucket", config_.bucket + " in " + config_.region);
+    const std::string appid = config_.endpoint.v4 ? "-" + config_.endpoint.v4->app_id : "";
+    run_.saw("bucket", config_.bucket + appid + " in " + config_.region);
     client_.emplace(executor_, config_.endpoint, config_.credentials, config_.signature_lifetime, run_);
     co_return true;
 }

@@ -184,6 +184,26 @@ TEST(Rules, AppWithOtherBucketThanTheBackendSignsFor) {
     EXPECT_EQ(said.by, std::vector<std::string_view>{"app-has-other-bucket"});
 }
 
+TEST(Rules, AppWithOtherRegionThanTheBucketOfBothGenerations) {
+    const auto subject = RuleStage::failing(
+        "app-log", "log_keywords",
+        one_of(CauseClass::cos_bucket_not_found,
+               {{cos_generation_mismatch, "a"}, {client_wrong_cos_region, "b"}, {cos_wrong_bucket, "c"}},
+               "the log says: bucket notexist"));
+    RuleStage stage;
+    stage.others.push_back(RuleStage::well("as-the-app", "cos_roundtrip"));
+    stage.others[0].asks = {"mini-live"};
+    stage.others[0].bucket = "cover-1 in ap-shanghai";
+    EXPECT_EQ(causes_of(stage.judge(subject).found),
+              (std::vector{cos_generation_mismatch, client_wrong_cos_region}));
+    stage.others.push_back(RuleStage::well("cover-v4", "cos_roundtrip"));
+    stage.others[1].api = "v4";
+    stage.others[1].bucket = "logo-1 in sh";
+    EXPECT_FALSE(stage.judge(subject).found.cause) << "that is another bucket";
+    stage.others[1].bucket = "cover-1 in sh";
+    EXPECT_EQ(stage.judge(subject).found.cause, client_wrong_cos_region);
+}
+
 TEST(Rules, EveryDomainOrOne) {
     const auto refused_at = [](std::string name, std::string target) {
         Verdict verdict = RuleStage::failing(std::move(name), "rtmp_push",
@@ -327,10 +347,15 @@ Staged staged(const Rule& rule, std::mt19937& random) {
             case Tie::asked:
                 made.subject.asks.push_back(name);
                 other.asks = {"somebody"};
+                other.bucket = "b in ap-here";
                 break;
             case Tie::same_bucket:
                 made.subject.asks.push_back("backend");
                 other.bucket = "b";
+                break;
+            case Tie::json_api:
+                other.api = "v4";
+                other.bucket = "b in h";
                 break;
             case Tie::same_host:
                 other.target = "rtmp://a.example.com/live/y";

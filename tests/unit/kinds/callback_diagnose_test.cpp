@@ -195,6 +195,11 @@ TEST(CallbackCandidates, LikeliestFirst) {
               Cause::record_template_not_bound);
     EXPECT_EQ(first_of(came(missing, {{"missing", "1"}, {"arrived", "none"}})),
               Cause::replay_callback_url_wrong);
+    // Somebody else's come: the way is open, and some template has this URL.
+    EXPECT_EQ(
+        first_of(came(missing,
+                      {{"missing", "1"}, {"arrived", "none"}, {"other_streams", "their events come in"}})),
+        Cause::callback_template_not_bound);
     EXPECT_EQ(first_of(came(forward_refused, {{"forward_event", "100"},
                                               {"forward_answer", "HTTP 200 code 2003"},
                                               {"forward_lacks_underscore", "a"}})),
