@@ -102,7 +102,8 @@ DrillAlerts::DrillAlerts(const path& work, const path& rules)
     prometheus_.emplace(ChildProcess::Command{
         .argv = {prometheus_program().string(), "--config.file=" + (work_ / "prometheus.yml").string(),
                  "--storage.tsdb.path=" + (work_ / "prometheus").string(),
-                 "--web.listen-address=" + local(prometheus_port_)},
+                 // Else new words of an alert that stands come a minute late.
+                 "--rules.alert.resend-delay=1s", "--web.listen-address=" + local(prometheus_port_)},
         .output = work_ / "prometheus.log"});
 }
 
