@@ -22,7 +22,7 @@ struct Verdict {
     std::string system{};  ///< probes of one watched system know of each other; "" is one too
     std::string target{};
     std::string bucket{};  ///< of a COS round trip whose backend named it: "NAME-APPID.cos.REGION."
-    std::string api{};                ///< likewise: "v4", or empty for the XML API
+    std::string api{};     ///< likewise: "v4", or empty for the XML API
     std::vector<std::string> asks{};  ///< whom it asks (Probe::asks)
     bool ok = true;
     Diagnosis found{};                  ///< if not ok

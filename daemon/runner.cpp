@@ -198,6 +198,8 @@ asio::awaitable<void> Runner::run_once(bool confirmation) {
     running_ = true;
     shared_.metrics.runs_in_flight(++shared_.in_flight);
     const Honesty honesty{.lag = &shared_.lag, .max_loop_lag = shared_.max_loop_lag};
+    // Controls come after the run, and are not its evidence.
+    const auto began = shared_.now();
     RunResult result = co_await execute(*settings_, env_, honesty);
     if (!stopping_) co_await ask_anchors(result);
     Incidents::Step step;
@@ -213,7 +215,7 @@ asio::awaitable<void> Runner::run_once(bool confirmation) {
     shared_.metrics.runs_in_flight(--shared_.in_flight);
     running_ = false;
     // A run that was cut has no result.
-    if (!stopping_) record(std::move(result), step, confirmation);
+    if (!stopping_) record(std::move(result), began, step, confirmation);
 }
 
 asio::awaitable<void> Runner::ask_anchors(RunResult& result) {
@@ -246,11 +248,11 @@ asio::awaitable<void> Runner::experiment(RunResult& result) {
     }
 }
 
-Diagnosis Runner::diagnosed(const RunResult& result) {
+Diagnosis Runner::diagnosed(const RunResult& result, Clock::time_point began) {
     Diagnosis found = judge(*settings_, result);
     if (result.outcome() == RunOutcome::inconclusive) return found;
     const auto now = shared_.now();
-    const Verdict& own = shared_.verdicts.put(verdict_of(*settings_, result, found, now - result.duration));
+    const Verdict& own = shared_.verdicts.put(verdict_of(*settings_, result, found, began));
     if (own.ok) return found;
     std::vector<Notice> keywords;
     if (shared_.exchange != nullptr) keywords = shared_.exchange->told(topics::keyword, 0);
@@ -263,8 +265,9 @@ Diagnosis Runner::diagnosed(const RunResult& result) {
     return found;
 }
 
-void Runner::record(RunResult result, const Incidents::Step& step, bool confirmation) {
-    const Diagnosis found = diagnosed(result);
+void Runner::record(RunResult result, Clock::time_point began, const Incidents::Step& step,
+                    bool confirmation) {
+    const Diagnosis found = diagnosed(result, began);
     const auto& standing = incidents_.standing();
     metrics_.ran(result, found, standing, confirmation, shared_.now());
     if (shared_.judged) shared_.judged(*settings_, result, found, standing);

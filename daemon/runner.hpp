@@ -88,9 +88,9 @@ private:
     /// A failure while nothing else answers either is not the target's.
     boost::asio::awaitable<void> ask_anchors(RunResult& result);
     boost::asio::awaitable<void> experiment(RunResult& result);
-    void record(RunResult result, const Incidents::Step& step, bool confirmation);
+    void record(RunResult result, Clock::time_point began, const Incidents::Step& step, bool confirmation);
     /// The kind's diagnosis, and what other probes and logs know beside it.
-    Diagnosis diagnosed(const RunResult& result);
+    Diagnosis diagnosed(const RunResult& result, Clock::time_point began);
 
     std::shared_ptr<const ProbeSettings> settings_;
     Shared& shared_;

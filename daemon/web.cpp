@@ -439,12 +439,18 @@ private:
         return {value.data(), value.size()};
     }
 
-    asio::awaitable<Reply> details(std::string name, std::string_view lang) {
-        using Details = std::shared_ptr<const ProbeDetails>;
-        Question<Details> question = [function = backend_.details, name] {
+    using Details = std::shared_ptr<const ProbeDetails>;
+
+    asio::awaitable<std::shared_ptr<Answer<Details>>> ask_details(std::string name) {
+        Question<Details> question = [function = backend_.details, name = std::move(name)] {
             return at_once<Details>([function, name] { return function(name); });
         };
-        const auto answer = co_await ask(std::move(question));
+        auto answer = co_await ask(std::move(question));
+        co_return answer;
+    }
+
+    asio::awaitable<Reply> details(std::string name, std::string_view lang) {
+        const auto answer = co_await ask_details(std::move(name));
         Reply reply;
         reply.type = html_type;
         if (!answer->value) {
@@ -536,11 +542,7 @@ private:
 
     /// The last runs in short, newest first.
     asio::awaitable<Reply> runs(std::string name) {
-        using Details = std::shared_ptr<const ProbeDetails>;
-        Question<Details> question = [function = backend_.details, name] {
-            return at_once<Details>([function, name] { return function(name); });
-        };
-        const auto answer = co_await ask(std::move(question));
+        const auto answer = co_await ask_details(std::move(name));
         Reply reply;
         reply.type = json_type;
         if (!answer->value) {

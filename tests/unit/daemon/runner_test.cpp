@@ -463,6 +463,21 @@ TEST_F(RunnerTest, AFaultBesideTheRunsEndsNoRun) {
     stop(one);
 }
 
+TEST_F(RunnerTest, RunsAtOnceWhenAskedToAndNotTwice) {
+    auto& probe = scripted({waits_for(gate)});
+    auto& one = start(probe.settings(1h));
+    run_until(io, [&] { return one.runner->status(Clock::now()).until_next > 0ms; });
+    EXPECT_EQ(probe.started, 0);
+    one.runner->run_now();
+    run_until(io, [&] { return probe.started == 1; });
+    one.runner->run_now();  // it runs already
+    gate.open();
+    run_until_series(one, "runs_total", 1);
+    EXPECT_EQ(probe.most_at_once, 1);
+    EXPECT_GT(one.runner->status(Clock::now()).until_next, 0ms) << "and its schedule goes on";
+    EXPECT_EQ(probe.started, 1);
+}
+
 constexpr Kind database_kind{.name = "mysql", .phases = scripted_phases, .values = {}, .make = nullptr};
 
 TEST_F(RunnerTest, AnotherProbeOfItsSystemNamesTheCause) {
@@ -481,6 +496,8 @@ TEST_F(RunnerTest, AnotherProbeOfItsSystemNamesTheCause) {
     auto& one = start(std::move(backend));
     run_until_series(one, "failing", 1, "backend_http_500");
     auto& other = start(database);
+    run_until(io, [&] { return other.runner->status(Clock::now()).until_next > 0ms; });
+    other.runner->run_now();
     run_until_series(other, "runs_total", 1);
     run_until_series(one, "runs_total", series(one, "runs_total") + 1);
     EXPECT_EQ(series(one, "failing", "backend_http_500"), 1) << "it is well: a class it stays";
