@@ -1,22 +1,15 @@
 #include "probes/cos_roundtrip/roundtrip.hpp"
 
-#include <openssl/evp.h>
 #include <algorithm>
-#include <bit>
-#include <charconv>
 #include <cstdio>
 #include <memory>
 
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "probes/cos_roundtrip/backend.hpp"
+#include "probes/cos_roundtrip/keys.hpp"
 #include "probes/net/quiet.hpp"
-#include "probes/protocol/cos_objects.hpp"
-#include "probes/protocol/crc64.hpp"
-#include "probes/protocol/digest.hpp"
 #include "probes/protocol/printable.hpp"
 
 namespace livecanary::cos_roundtrip {
@@ -26,67 +19,11 @@ using namespace std::chrono_literals;
 
 /// For the DELETE of a run that has no time left or was cut.
 constexpr auto clean_up_patience = 1s;
-/// How long the signature holds with which another probe may fetch the object.
-constexpr auto fetch_lifetime = 5min;
-/// Younger than this, an object may be of a run under way, also in a process whose ledger we do not see: no
-/// run may take longer (the longest timeout of a probe).
-constexpr auto stray_age = 24h;
-/// Of one listing: some 400 bytes each.
-constexpr std::size_t most_strays = 200;
-/// What MD5 is computed over at a time, to let the event loop run in between.
-constexpr std::size_t digest_piece = 64UL * 1024;
 /// No clock of a machine that runs this program can rightly be before the day it was written.
 constexpr std::chrono::sys_days earliest = std::chrono::year(2026) / 11 / 1;
 
-class Digester {
-public:
-    explicit Digester(const EVP_MD* algorithm) : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-        EVP_DigestInit_ex(context_.get(), algorithm, nullptr);
-    }
-    void update(std::span<const std::uint8_t> bytes) {
-        EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());
-    }
-    std::vector<std::uint8_t> end() {
-        std::vector<std::uint8_t> digest(EVP_MAX_MD_SIZE);
-        unsigned size = 0;
-        EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
-        digest.resize(size);
-        return digest;
-    }
-
-private:
-    std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-};
-
 asio::awaitable<bool> is_cut() {
     co_return (co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none;
-}
-
-/// Gives the loop a turn after each piece: a large object takes seconds of processor time. Stops early if it
-/// is cut.
-asio::awaitable<Expected> expect(std::uint64_t size, std::uint64_t seed, bool with_sha1) {
-    Expected expected{.size = size};
-    Content content(seed);
-    Digester md5(EVP_md5()), sha1(EVP_sha1());
-    protocol::Crc64 crc;
-    std::vector<std::uint8_t> piece(digest_piece);
-    for (std::uint64_t left = size; left > 0;) {
-        const auto part =
-            std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(left, piece.size())));
-        content.fill(part);
-        md5.update(part);
-        if (with_sha1) sha1.update(part);
-        crc.feed(part);
-        left -= part.size();
-        co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
-        if (co_await is_cut()) break;
-    }
-    const auto digest = md5.end();
-    expected.md5_hex = protocol::lower_hex(digest);
-    expected.md5_base64 = protocol::base64(digest);
-    if (with_sha1) expected.sha1_hex = protocol::lower_hex(sha1.end());
-    expected.crc64 = crc.value();
-    co_return expected;
 }
 
 /// One round trip, step by step.
@@ -486,28 +423,6 @@ asio::awaitable<void> RoundTrip::clean_up() {
 
 }  // namespace
 
-void Content::fill(std::span<std::uint8_t> bytes) noexcept {
-    for (auto& byte : bytes) {
-        if (used_ == word_.size()) {
-            // splitmix64 (Steele, Lea, Flood 2014).
-            state_ += 0x9E3779B97F4A7C15;
-            std::uint64_t z = state_;
-            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-            z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-            word_ = std::bit_cast<std::array<std::uint8_t, 8>>(z ^ (z >> 31));
-            used_ = 0;
-        }
-        byte = word_[used_++];
-    }
-}
-
-std::string item_of(const Endpoint& endpoint, const std::string& key) {
-    const std::string host = (endpoint.tls ? "https://" : "http://") + endpoint.host_header();
-    if (!endpoint.v4) return host + " " + key;
-    return host + "/files/" + endpoint.v4->version + "/" + endpoint.v4->app_id + "/" + endpoint.v4->name +
-           " " + key;
-}
-
 asio::awaitable<void> round_trip(const Config& config, Shelf& shelf, ProbeRun& run) {
     RoundTrip trip(config, shelf, run, co_await asio::this_coro::executor);
     co_await trip.whole();
@@ -515,169 +430,6 @@ asio::awaitable<void> round_trip(const Config& config, Shelf& shelf, ProbeRun& r
     // A run that is cut still takes away what it made.
     co_await asio::this_coro::reset_cancellation_state();
     co_await trip.clean_up();
-}
-
-namespace {
-
-/// No error: it is gone, or was not there.
-asio::awaitable<error_code> erase(const Config& config, ProbeRun& run, const std::string& key) {
-    Client client(co_await asio::this_coro::executor, config.endpoint, config.credentials,
-                  config.signature_lifetime, run);
-    Call call{.method = "DELETE", .key = key};
-    Answer answer;
-    const error_code code = co_await client.call(call, answer, run.deadline());
-    client.close();
-    if (code || answer.status == 404) co_return code;
-    co_return error_of(answer);
-}
-
-/// Puts into `config` who signs outside of a round trip: the key pair, the monitor's own one beside a
-/// backend, or else the backend.
-asio::awaitable<error_code> sign_by_any(const Config& configured, ProbeRun& run, Clock::time_point deadline,
-                                        Config& config) {
-    config = configured;
-    if (configured.own) config.credentials = *configured.own;
-    if (configured.backend.empty() || configured.own) co_return error_code{};
-    Backend backend(configured, run);
-    const auto code = co_await backend.ask(config, deadline);
-    co_return code;
-}
-
-std::shared_ptr<const void> held(const std::shared_ptr<KeptObject>& object) {
-    ++object->holders;
-    const auto release = [weak = std::weak_ptr(object)](const void*) {
-        const auto still = weak.lock();
-        if (!still || --still->holders > 0 || !still->on_release) return;
-        still->on_release();
-    };
-    return {static_cast<const void*>(object.get()), release};
-}
-
-}  // namespace
-
-asio::awaitable<result<PeerAnswer>> answer(const Config& config, const Shelf& shelf, ProbeRun& run,
-                                           const Question& question) {
-    if (question.what != questions::object || config.endpoint.v4) co_return PeerError::not_understood;
-    if (shelf.objects.empty() || shelf.objects.back()->leaving) co_return PeerError::nothing_yet;
-    const auto object = shelf.objects.back();
-    PeerAnswer given;
-    given.hold = held(object);  // before anything is waited for
-    Config working;
-    if (const auto code =
-            co_await sign_by_any(config, run, std::min(question.deadline, run.deadline()), working))
-        co_return code;
-    const auto now = std::chrono::floor<std::chrono::seconds>(run.env().wall());
-    const auto& endpoint = object->endpoint;
-    const auto milliseconds =
-        std::chrono::duration_cast<std::chrono::milliseconds>(object->uploaded.time_since_epoch());
-    given.facts = {
-        {"url", (endpoint.tls ? "https://" : "http://") + endpoint.host_header() + "/" + object->key},
-        {"path", "/" + object->key},
-        {"size", std::to_string(object->expected.size)},
-        {"md5", object->expected.md5_hex},
-        {"crc64", std::to_string(object->expected.crc64)},
-        {"etag", object->etag},
-        {"uploaded", std::to_string(milliseconds.count())},
-        {"address", endpoint.address ? endpoint.address->to_string() : std::string()},
-        {"ca_file", endpoint.ca_file}};
-    given.secrets.emplace("authorization",
-                          signed_get(endpoint, working.credentials, object->key, now, fetch_lifetime));
-    given.secrets.emplace("token", working.credentials.token);
-    co_return result<PeerAnswer>(std::move(given));
-}
-
-asio::awaitable<void> clear(const Config& config, Shelf& shelf, ProbeRun& run) {
-    const auto all = std::exchange(shelf.objects, {});
-    if (all.empty()) co_return;
-    Config working;
-    if (co_await sign_by_any(config, run, run.deadline(), working)) co_return;
-    for (const auto& object : all) {
-        working.endpoint = object->endpoint;
-        if (co_await erase(working, run, object->key)) continue;
-        if (run.env().ledger != nullptr) co_await run.env().ledger->strike(object->litter);
-    }
-}
-
-asio::awaitable<error_code> remove_litter(const Config& config, const Shelf& shelf, ProbeRun& run,
-                                          const Litter& litter) {
-    for (const auto& object : shelf.objects)
-        if (object->litter.item == litter.item)
-            co_return make_error_code(boost::system::errc::device_or_resource_busy);
-    const auto space = litter.item.find(' ');
-    if (space == std::string::npos) co_return error_code{};
-    const std::string key = litter.item.substr(space + 1);
-    Config working;
-    if (const auto code = co_await sign_by_any(config, run, run.deadline(), working)) co_return code;
-    if (config.own && litter.item != item_of(working.endpoint, key)) {
-        // Only the backend knows where its bucket is.
-        Backend backend(config, run);
-        if (const auto code = co_await backend.ask(working, run.deadline())) co_return code;
-        working.credentials = *config.own;
-    }
-    // The endpoint may have been configured anew since; then these are not its keys.
-    if (litter.item != item_of(working.endpoint, key)) co_return CosError::other_endpoint;
-    const auto code = co_await erase(working, run, key);
-    co_return code;
-}
-
-asio::awaitable<result<std::vector<Litter>>> find_strays(const Config& config, ProbeRun& run) {
-    std::vector<Litter> strays;
-    if (config.endpoint.v4) co_return strays;
-    Config working;
-    if (const auto code = co_await sign_by_any(config, run, run.deadline(), working)) co_return code;
-    if (working.endpoint.host.empty()) {
-        // Only the backend knows where its bucket is.
-        Backend backend(config, run);
-        if (const auto code = co_await backend.ask(working, run.deadline())) co_return code;
-        if (config.own) working.credentials = *config.own;
-    }
-    const std::string folder = folder_of(config, run.env());
-    Client client(co_await asio::this_coro::executor, working.endpoint, working.credentials,
-                  working.signature_lifetime, run);
-    Call call{.method = "GET"};
-    call.query = {{"prefix", folder}, {"max-keys", std::to_string(most_strays)}};
-    Answer answer;
-    const error_code code = co_await client.call(call, answer, run.deadline());
-    client.close();
-    if (code) co_return code;
-    if (const auto refused = error_of(answer)) co_return refused;
-    const auto list = protocol::parse_cos_objects(answer.body);
-    if (!list) co_return list.error();
-    for (const std::string& key : list->keys) {
-        const auto made = made_at(key, folder);
-        if (!made || run.env().wall() - *made < stray_age) continue;
-        Litter litter{.probe = run.env().probe, .store = "cos", .item = item_of(working.endpoint, key)};
-        litter.made = *made;
-        strays.push_back(std::move(litter));
-    }
-    co_return strays;
-}
-
-std::string folder_of(const Config& config, const Env& env) {
-    return config.prefix + env.location + "/" + env.probe + "/";
-}
-
-std::optional<WallTime> made_at(std::string_view key, std::string_view folder) {
-    constexpr std::string_view suffix = ".bin";
-    constexpr std::size_t id_size = 16;
-    // Until the year 5138.
-    constexpr std::ptrdiff_t most_digits = 11;
-    if (!key.starts_with(folder) || !key.ends_with(suffix)) return std::nullopt;
-    key.remove_prefix(folder.size());
-    if (key.size() < suffix.size()) return std::nullopt;
-    key.remove_suffix(suffix.size());
-    std::int64_t stamp = 0;
-    const auto [end, wrong] = std::from_chars(key.data(), key.data() + key.size(), stamp);
-    const auto digits = end - key.data();
-    if (wrong != std::errc{} || stamp < 0 || digits > most_digits || key.front() == '-') return std::nullopt;
-    key.remove_prefix(static_cast<std::size_t>(digits));
-    const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-    if (key.size() != 1 + id_size || key.front() != '-' || !std::ranges::all_of(key.substr(1), is_hex))
-        return std::nullopt;
-    // Beyond, the nanoseconds of a system_clock do not reach.
-    constexpr std::int64_t latest = 9'000'000'000;
-    if (stamp > latest) return std::nullopt;
-    return WallTime(std::chrono::seconds(stamp));
 }
 
 }  // namespace livecanary::cos_roundtrip
