@@ -316,4 +316,18 @@ const Arrival* Inbox::find(std::int64_t event, std::string_view stream_id, WallT
     return found;
 }
 
+std::vector<const Arrival*> Inbox::recordings(std::string_view stream_id, WallTime after) const {
+    std::vector<const Arrival*> found;
+    for (const auto& arrival : arrivals_) {
+        if (arrival.event.type != 100 || arrival.event.stream_id != stream_id || arrival.at < after) continue;
+        const auto same = std::ranges::find_if(
+            found, [&](const Arrival* one) { return one->event.file_id == arrival.event.file_id; });
+        if (same != found.end())
+            *same = &arrival;
+        else
+            found.push_back(&arrival);
+    }
+    return found;
+}
+
 }  // namespace livecanary::callback

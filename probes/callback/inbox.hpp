@@ -120,6 +120,8 @@ public:
 
     /// The newest rightly signed one of that event and stream, not from before `after`.
     const Arrival* find(std::int64_t event, std::string_view stream_id, WallTime after = {}) const;
+    /// Of each recording of that stream (event 100) the newest, in the order in which their first ones came.
+    std::vector<const Arrival*> recordings(std::string_view stream_id, WallTime after = {}) const;
 
 private:
     struct Expectation {

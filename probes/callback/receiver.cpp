@@ -139,8 +139,16 @@ asio::awaitable<result<PeerAnswer>> answer(std::shared_ptr<const Config> config,
     if (!event) co_return PeerError::not_understood;
     const auto after = number_of(fact(question.with, "after")).value_or(0);
     PeerAnswer given;
-    const auto* const found = state->inbox->find(*event, fact(question.with, "stream_id"),
-                                                 WallTime(std::chrono::milliseconds(after)));
+    const std::string stream = fact(question.with, "stream_id");
+    const WallTime since{std::chrono::milliseconds(after)};
+    const auto* found = state->inbox->find(*event, stream, since);
+    if (*event == 100) {
+        const auto files = state->inbox->recordings(stream, since);
+        given.facts["files"] = std::to_string(files.size());
+        if (const auto nth = number_of(fact(question.with, "nth")); nth && *nth >= 1)
+            found =
+                std::cmp_less_equal(*nth, files.size()) ? files[static_cast<std::size_t>(*nth - 1)] : nullptr;
+    }
     given.facts["arrived"] = found != nullptr ? "yes" : "no";
     if (found != nullptr) {
         given.facts["at"] = unix_milliseconds(found->at);
@@ -149,6 +157,8 @@ asio::awaitable<result<PeerAnswer>> answer(std::shared_ptr<const Config> config,
         given.facts["file_format"] = found->event.file_format;
         if (const auto duration = found->event.duration())
             given.facts["duration"] = std::to_string(*duration);
+        if (found->event.start_time) given.facts["start_time"] = std::to_string(*found->event.start_time);
+        if (found->event.end_time) given.facts["end_time"] = std::to_string(*found->event.end_time);
         if (found->forwarded) {
             given.facts["forwarded"] = found->forwarded->answer;
             if (found->forwarded->code) given.facts["code"] = std::to_string(*found->forwarded->code);

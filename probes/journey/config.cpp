@@ -42,6 +42,7 @@ Config read(config::Reader& in) {
     if (!is_userid(config.userid))
         in.mistake("userid",
                    "expected 4 to 24 letters, digits and '_', a letter first, found '" + config.userid + "'");
+    in.optional("formats", config.formats, 1, 8);
     in.optional("mutates", config.mutates);
     config.length = config.mutates ? 65s : 10s;
     in.optional("length", config.length, 5s, 1h);

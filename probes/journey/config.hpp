@@ -1,6 +1,7 @@
 #pragma once
 // The keys of `[[probe]] kind = "journey"`.
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 namespace livecanary::config {
@@ -26,6 +27,8 @@ struct Config {
     bool playback = false;  ///< whether the replay's URL is fetched
     /// Whose replay it is: the backend takes the user from what follows the first '_' of the stream's name.
     std::string userid = "livecanary";
+    /// Files that the cloud makes of a recording, one a format, each told of by an event of its own.
+    std::int64_t formats = 1;
     /// Real-time length of the push. The backend stores no replay of 60 s or less.
     std::chrono::milliseconds length{};
     bool mutates = false;  ///< it may leave a replay that viewers see, until it removes it again

@@ -1,6 +1,7 @@
 #include "probes/journey/diagnose.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
 
@@ -59,6 +60,15 @@ Diagnosis of_callback(const RunResult& run) {
         return as_catalogued(CauseClass::callback_refused, because);
     }
     if (run.code != JourneyError::not_called_back) return {.because = run.code.message()};
+    if (const auto files = run.got("files"); !files.empty())
+        return as_catalogued(CauseClass::callback_not_delivered,
+                             std::string(files) +
+                                 " recordings of the journey's own stream were told of: one for each format "
+                                 "was to come",
+                             {Cause::record_template_not_bound},
+                             {"callback_template_not_bound: events of the same template came",
+                              "callback_endpoint_unreachable: events came to the same address",
+                              "replay_callback_url_wrong: an event 100 came"});
     const auto others = run.got("other_events");
     const std::string because =
         "event " + std::string(run.got("missing_event")) +
@@ -71,6 +81,60 @@ Diagnosis of_callback(const RunResult& run) {
                              {"callback_template_not_bound: events of the same template came",
                               "callback_endpoint_unreachable: events came to the same address"});
     return as_catalogued(CauseClass::callback_not_delivered, because);
+}
+
+/// Whole quarters of an hour, which time zones are apart.
+constexpr std::int64_t zone_step = 900;
+
+std::string hours_text(std::int64_t seconds) {
+    const std::int64_t quarters = (seconds < 0 ? -seconds : seconds) / zone_step;
+    constexpr std::array parts{"", ".25", ".5", ".75"};
+    return std::to_string(quarters / 4) + parts[static_cast<std::size_t>(quarters % 4)] + " h " +
+           (seconds < 0 ? "before" : "after");
+}
+
+/// The backend takes two files for one show if their times overlap. What it compares are the times of its
+/// row, through the zone of its session, with those of the event (tape_callback.php, measured): only a
+/// session in another zone than the one that the row was written for shifts both by hours, and never finds
+/// it.
+Diagnosis of_two_rows(const RunResult& run) {
+    const std::string because = "one show stands in two rows: " + std::string(run.got("second_row"));
+    const std::string text(run.got("row_offset_seconds"));
+    std::int64_t offset = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), offset);
+    const bool known = ec == std::errc{} && end == text.data() + text.size() && !text.empty();
+    if (known && offset != 0 && offset % zone_step == 0)
+        return claim(Cause::db_timezone_mismatch,
+                     because + "; their start_time is " + hours_text(offset) +
+                         " the start that the event tells of, so the backend's session has another time zone "
+                         "than +08:00, and its look for the same show misses");
+    const Candidate again{Cause::callback_duplicate_redelivery,
+                          "the backend did not find the row of the same show"};
+    if (known && offset == 0)
+        return {.candidates = {again},
+                .because = because,
+                .ruled_out = {"db_timezone_mismatch: their start_time is the one that the event tells of"}};
+    return {
+        .candidates = {{Cause::db_timezone_mismatch,
+                        "another time zone of the backend's session makes it miss the row of the same show; "
+                        "how far start_time is from the event's would show it"},
+                       again},
+        .because = because};
+}
+
+Diagnosis of_misfiled(const RunResult& run) {
+    const auto format = run.got("mp4_format");
+    const std::string because = std::string(run.got("misfiled")) + ", and " +
+                                (format.empty() ? "the row has no play_url"
+                                                : "the event's file_format is '" + std::string(format) + "'");
+    // Written as the backend compares it, it is not the case that is wrong.
+    if (format == "mp4")
+        return {.candidates = {{Cause::replay_format_case_mismatch,
+                                "if the backend got another file_format than this event's"}},
+                .because = because + ", as the backend wants it"};
+    return claim(
+        Cause::replay_format_case_mismatch,
+        because + ": the backend takes only 'mp4' for play_url, and everything else for hls_play_url");
 }
 
 Diagnosis of_row(const RunResult& run) {
@@ -133,6 +197,8 @@ Diagnosis of_playback(const RunResult& run) {
 }  // namespace
 
 Diagnosis diagnose(const RunResult& run) {
+    if (run.code == JourneyError::two_rows) return of_two_rows(run);
+    if (run.code == JourneyError::misfiled) return of_misfiled(run);
     const auto hop = run.failed_phase();
     if (hop == push.name) return of_push(run);
     if (hop == callback.name) return of_callback(run);

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -30,6 +33,8 @@ error_code make_error_code(JourneyError error) noexcept {
          {no_url, "nothing says where the replay is to be played", Reason::not_found},
          {not_served, "the replay's URL is not served", Reason::rejected},
          {empty_replay, "the replay's URL gives nothing", Reason::no_media},
+         {two_rows, "one show stands in two rows", Reason::mismatch},
+         {misfiled, "the row does not have the MP4 file as its play_url", Reason::mismatch},
          {no_ledger, "there is no ledger to write the replay down in", Reason::local},
          {cannot_ask, "a probe that the journey needs could not be asked", Reason::local}}};
     return {static_cast<int>(error), table};
@@ -48,6 +53,10 @@ constexpr auto longest_wait = 5s;
 constexpr auto last_patience = 2s;
 /// For the row that a run caused, when the run has no time left or was cut.
 constexpr auto clean_up_patience = 2s;
+/// For the row of a second format that must not come, where nothing tells whether its event was worked off.
+constexpr auto second_row_patience = 5s;
+/// Files of one push that are looked at: each has a format, or is a part of a long show.
+constexpr std::size_t most_files = 8;
 /// A first piece of the replay shows that it is there; the whole is nobody's business at night.
 constexpr std::size_t enough_media = 64UL * 1024;
 
@@ -60,16 +69,45 @@ asio::awaitable<bool> is_cut() {
     co_return (co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none;
 }
 
-/// Words of an item in the ledger: `name=value`, blanks between them.
-std::string word_of(std::string_view item, std::string_view name) {
+/// Values of the words of that name of an item in the ledger: `name=value`, blanks between them.
+std::vector<std::string> words_of(std::string_view item, std::string_view name) {
     const std::string mark = std::string(name) + "=";
+    std::vector<std::string> values;
     for (std::size_t at = 0; at < item.size();) {
         const auto end = std::min(item.find(' ', at), item.size());
         if (item.substr(at).starts_with(mark))
-            return std::string(item.substr(at + mark.size(), end - at - mark.size()));
+            values.emplace_back(item.substr(at + mark.size(), end - at - mark.size()));
         at = end + 1;
     }
-    return {};
+    return values;
+}
+std::string word_of(std::string_view item, std::string_view name) {
+    const auto values = words_of(item, name);
+    return values.empty() ? std::string() : values.front();
+}
+
+std::optional<std::int64_t> number_of(const std::string& text) {
+    std::int64_t number = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (text.empty() || ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return number;
+}
+
+std::string lower(std::string text) {
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
+}
+
+/// Whether the path of a URL names an MP4 file.
+bool is_mp4_url(const std::string& url) { return lower(url.substr(0, url.find('?'))).ends_with(".mp4"); }
+
+/// Whether two events 100 tell of one recording: a long show has several files one after the other.
+bool is_same_recording(const Facts& a, const Facts& b) {
+    const auto a_from = number_of(fact(a, "start_time")), a_to = number_of(fact(a, "end_time"));
+    const auto b_from = number_of(fact(b, "start_time")), b_to = number_of(fact(b, "end_time"));
+    if (a_from && a_to && b_from && b_to) return *a_from < *b_to && *b_from < *a_to;
+    return lower(fact(a, "file_format")) != lower(fact(b, "file_format"));
 }
 
 class Walk {
@@ -97,11 +135,24 @@ private:
     /// Asks until `there` likes the answer. An error of the asked one's network is no answer yet; the last of
     /// them is what the hop ends with.
     template <class There>
-    asio::awaitable<result<Facts>> look(const std::string& probe, Question question,
+    asio::awaitable<result<Facts>> look(const std::string& probe, std::vector<Question> questions,
                                         std::chrono::milliseconds patience, error_code if_never, There there);
     asio::awaitable<void> note_events();
+    Question about_recording() const;
+    /// Takes over what came of the recording's files; asks for each beside the newest.
+    asio::awaitable<void> take(Facts newest);
+    /// Asks whether more files have come meanwhile.
+    asio::awaitable<void> look_for_more_files();
     asio::awaitable<std::string> newest_file();
-    Question about_row() const;
+    Question about_row(const std::string& file_id) const;
+    /// What the row should be for a player; false if it is not, which is said.
+    asio::awaitable<bool> is_as_players_need_it();
+    asio::awaitable<result<Facts>> ask_once(Question question);
+    asio::awaitable<void> look_for_second_row();
+    bool is_misfiled(const Facts& stored, const std::string& prefix);
+    /// How far the row's start is from what its event says; nothing if one of them does not tell.
+    static std::optional<std::int64_t> offset_of(const Facts& row, const Facts& event);
+    const Facts* event_of(const std::string& file_id) const;
     bool fails(error_code code) {
         run_.saw("ended", code.message());
         if (reason_of(code) == Reason::local) run_.inconclusive(code.message());
@@ -119,7 +170,8 @@ private:
                   .item = "table=" + config_.table + " userid=" + config_.userid + " stream=" + stream_ +
                           " before=" + before_,
                   .made = run_.so_far().started};
-        if (!file_id_.empty() && file_id_.find(' ') == file_id_.npos) of.item += " file=" + file_id_;
+        for (const auto& file : files_)
+            if (file.find(' ') == file.npos) of.item += " file=" + file;
         return of;
     }
     asio::awaitable<void> learned(std::string file_id);
@@ -129,16 +181,20 @@ private:
     asio::steady_timer timer_;
     std::string stream_;
     Phase hop_ = push;
-    Facts pushed_{}, event_{}, row_{}, listed_{};
-    std::string before_{};   // file_id of the user's newest row before the push
-    std::string file_id_{};  // of the replay, once it is known
-    Litter recorded_{};      // as it stands in the ledger; no store: it does not
+    Facts pushed_{}, row_{}, listed_{};
+    std::string before_{};              // file_id of the user's newest row before the push
+    std::string file_id_{};             // of the replay, once it is known
+    std::vector<std::string> files_{};  // all that may have a row: each format is a file
+    std::vector<Facts> events_{};       // 100 of each of them, in the order they came
+    Litter recorded_{};                 // as it stands in the ledger; no store: it does not
     bool may_be_there_ = false;
 };
 
-/// From here on it is this row alone that is removed, whatever else the user has.
+/// From here on it is the rows of these files alone that are removed, whatever else the user has.
 asio::awaitable<void> Walk::learned(std::string file_id) {
-    file_id_ = std::move(file_id);
+    if (file_id.empty()) co_return;
+    if (file_id_.empty()) file_id_ = file_id;
+    if (std::ranges::find(files_, file_id) == files_.end()) files_.push_back(std::move(file_id));
     Litter known = litter();
     if (recorded_.store.empty() || known.item == recorded_.item) co_return;
     const error_code unwritten = co_await run_.env().ledger->record(known);
@@ -148,29 +204,31 @@ asio::awaitable<void> Walk::learned(std::string file_id) {
 }
 
 template <class There>
-asio::awaitable<result<Facts>> Walk::look(const std::string& probe, Question question,
+asio::awaitable<result<Facts>> Walk::look(const std::string& probe, std::vector<Question> questions,
                                           std::chrono::milliseconds patience, error_code if_never,
                                           There there) {
     const auto began = run_.env().now();
     const auto until = std::min<Clock::time_point>(run_.deadline(), began + patience);
     // The last look has time for its answer, so that what it says is not just that the time was over.
     const auto last_look = until - std::min<Clock::duration>(last_patience, (until - began) / 4);
-    question.deadline = until;
     Clock::duration wait = first_wait;
     error_code last = if_never;
     for (;;) {
-        const auto answer = co_await run_.env().peers->ask(probe, question);
-        if (co_await is_cut()) co_return error_code(asio::error::operation_aborted);
-        if (answer && there(answer->facts)) co_return answer->facts;
-        if (answer) {
-            last = if_never;
-        } else if (reason_of(answer.error()) == Reason::local) {
-            run_.saw("asked", probe + ": " + answer.error().message());
-            if (answer.error() != PeerError::nothing_yet) co_return JourneyError::cannot_ask;
-            last = JourneyError::cannot_ask;
-        } else {
-            run_.saw("asked", probe + ": " + answer.error().message());
-            last = answer.error();
+        for (Question& question : questions) {
+            question.deadline = until;
+            const auto answer = co_await run_.env().peers->ask(probe, question);
+            if (co_await is_cut()) co_return error_code(asio::error::operation_aborted);
+            if (answer && there(answer->facts)) co_return answer->facts;
+            if (answer) {
+                last = if_never;
+            } else if (reason_of(answer.error()) == Reason::local) {
+                run_.saw("asked", probe + ": " + answer.error().message());
+                if (answer.error() != PeerError::nothing_yet) co_return JourneyError::cannot_ask;
+                last = JourneyError::cannot_ask;
+            } else {
+                run_.saw("asked", probe + ": " + answer.error().message());
+                last = answer.error();
+            }
         }
         const auto now = run_.env().now();
         if (now >= last_look) co_return last;
@@ -222,17 +280,64 @@ asio::awaitable<void> Walk::note_events() {
             came += (came.empty() ? "" : ", ") + std::string(event);
     }
     run_.saw("other_events", came.empty() ? "none" : came);
+    if (config_.formats == 1 || !config_.goes_on()) co_return;
+    Question question = about_recording();
+    question.deadline = run_.env().now() + clean_up_patience;
+    const auto answer = co_await run_.env().peers->ask(config_.callback, std::move(question));
+    if (answer && fact(answer->facts, "arrived") == "yes")
+        run_.saw("files", std::to_string(number_of(fact(answer->facts, "files")).value_or(1)) + " of " +
+                              std::to_string(config_.formats));
+}
+
+Question Walk::about_recording() const {
+    Question question;
+    question.what = questions::event;
+    question.with = {{"event", "100"}, {"stream_id", stream_}};
+    return question;
+}
+
+asio::awaitable<void> Walk::take(Facts newest) {
+    const auto count = std::min<std::size_t>(
+        static_cast<std::size_t>(std::max<std::int64_t>(number_of(fact(newest, "files")).value_or(1), 1)),
+        most_files);
+    std::vector<Facts> all;
+    for (std::size_t nth = 1; count > 1 && nth <= count; ++nth) {
+        Question question = about_recording();
+        question.deadline = run_.env().now() + clean_up_patience;
+        question.with["nth"] = std::to_string(nth);
+        const auto answer = co_await run_.env().peers->ask(config_.callback, std::move(question));
+        if (answer && fact(answer->facts, "arrived") == "yes") all.push_back(answer->facts);
+    }
+    if (all.empty()) all.push_back(std::move(newest));
+    events_ = std::move(all);
+    for (const Facts& event : events_) {
+        std::string file_id = fact(event, "file_id");
+        co_await learned(std::move(file_id));
+    }
+}
+
+asio::awaitable<void> Walk::look_for_more_files() {
+    if (config_.callback.empty()) co_return;
+    Question question = about_recording();
+    question.deadline = run_.env().now() + clean_up_patience;
+    const auto answer = co_await run_.env().peers->ask(config_.callback, std::move(question));
+    if (!answer || fact(answer->facts, "arrived") != "yes") co_return;
+    Facts newest = answer->facts;
+    co_await take(std::move(newest));
 }
 
 asio::awaitable<bool> Walk::is_called_back() {
     enter(callback);
-    Question question;
-    question.what = questions::event;
+    Question question = about_recording();
     // A short push ends, and makes no recording that would be told of.
     const std::string wanted = config_.goes_on() ? "100" : "0";
-    question.with = {{"event", wanted}, {"stream_id", stream_}};
-    const auto arrived = [](const Facts& facts) { return fact(facts, "arrived") == "yes"; };
-    auto found = co_await look(config_.callback, std::move(question), config_.deadlines.callback,
+    question.with["event"] = wanted;
+    const auto arrived = [&](const Facts& facts) {
+        const auto files = number_of(fact(facts, "files")).value_or(1);
+        return fact(facts, "arrived") == "yes" && (!config_.goes_on() || files >= config_.formats);
+    };
+    std::vector<Question> questions{std::move(question)};
+    auto found = co_await look(config_.callback, std::move(questions), config_.deadlines.callback,
                                JourneyError::not_called_back, arrived);
     if (!found) {
         if (found.error() == JourneyError::not_called_back) {
@@ -241,32 +346,38 @@ asio::awaitable<bool> Walk::is_called_back() {
         }
         co_return fails(found.error());
     }
-    event_ = *std::move(found);
-    std::string file_id = fact(event_, "file_id");
-    co_await learned(std::move(file_id));
-    if (!file_id_.empty()) run_.saw("file_id", file_id_);
-    if (const auto duration = fact(event_, "duration"); !duration.empty())
-        run_.saw("recorded_seconds", duration);
-    if (const auto forwarded = fact(event_, "forwarded"); !forwarded.empty())
-        run_.saw("forwarded", forwarded);
-    // Any other code with status 200 means that the cloud takes the event for delivered, and it is lost.
-    if (const auto code = fact(event_, "code"); !code.empty() && code != "0") {
-        run_.saw("callback_code", code);
-        co_return fails(JourneyError::event_refused);
+    if (!config_.goes_on()) {
+        events_.push_back(*std::move(found));
+    } else {
+        Facts newest = *std::move(found);
+        co_await take(std::move(newest));
+    }
+    for (const Facts& event : events_) {
+        if (const auto file_id = fact(event, "file_id"); !file_id.empty()) run_.saw("file_id", file_id);
+        if (const auto format = fact(event, "file_format"); !format.empty()) run_.saw("format", format);
+        if (const auto duration = fact(event, "duration"); !duration.empty())
+            run_.saw("recorded_seconds", duration);
+        if (const auto forwarded = fact(event, "forwarded"); !forwarded.empty())
+            run_.saw("forwarded", forwarded);
+        // Any other code with status 200 means that the cloud takes the event for delivered, and it is lost.
+        if (const auto code = fact(event, "code"); !code.empty() && code != "0") {
+            run_.saw("callback_code", code);
+            co_return fails(JourneyError::event_refused);
+        }
     }
     co_return true;
 }
 
-Question Walk::about_row() const {
+Question Walk::about_row(const std::string& file_id) const {
     Question question;
     question.what = questions::row;
     question.with = {{"table", config_.table}, {"where.userid", config_.userid}};
-    if (!file_id_.empty()) question.with["where.file_id"] = file_id_;
+    if (!file_id.empty()) question.with["where.file_id"] = file_id;
     return question;
 }
 
 asio::awaitable<std::string> Walk::newest_file() {
-    Question question = about_row();
+    Question question = about_row({});
     question.deadline =
         std::min<Clock::time_point>(run_.deadline(), run_.env().now() + config_.deadlines.row);
     const auto answer = co_await run_.env().peers->ask(config_.mysql, std::move(question));
@@ -279,16 +390,102 @@ asio::awaitable<bool> Walk::has_row() {
     const auto is_ours = [this](const Facts& facts) {
         return fact(facts, "found") == "1" && fact(facts, "column.file_id") != before_;
     };
-    auto found =
-        co_await look(config_.mysql, about_row(), config_.deadlines.row, JourneyError::no_row, is_ours);
+    // The row of one format is that of the others, and has the file id of the one that came first.
+    std::vector<Question> questions;
+    for (const auto& file : files_) questions.push_back(about_row(file));
+    if (questions.empty()) questions.push_back(about_row({}));
+    auto found = co_await look(config_.mysql, std::move(questions), config_.deadlines.row,
+                               JourneyError::no_row, is_ours);
     if (!found) co_return fails(found.error());
     row_ = *std::move(found);
     std::string file_id = fact(row_, "column.file_id");
+    file_id_ = file_id;
     co_await learned(std::move(file_id));
     run_.saw("row", "file_id " + file_id_ + ", start_time " + fact(row_, "column.start_time"));
     if (fact(row_, "column.play_url").empty() && !fact(row_, "column.hls_play_url").empty())
         run_.saw("row_hls_only", fact(row_, "column.hls_play_url"));
+    co_return co_await is_as_players_need_it();
+}
+
+const Facts* Walk::event_of(const std::string& file_id) const {
+    const auto at = std::ranges::find_if(
+        events_, [&](const Facts& event) { return !file_id.empty() && fact(event, "file_id") == file_id; });
+    return at != events_.end() ? &*at : nullptr;
+}
+
+std::optional<std::int64_t> Walk::offset_of(const Facts& row, const Facts& event) {
+    const auto stored = number_of(fact(row, "time.start_time"));
+    const auto told = number_of(fact(event, "start_time"));
+    if (!stored || !told) return std::nullopt;
+    return *stored - *told;
+}
+
+asio::awaitable<bool> Walk::is_as_players_need_it() {
+    co_await look_for_more_files();
+    co_await look_for_second_row();
+    if (co_await is_cut()) co_return fails(asio::error::operation_aborted);
+    if (!run_.so_far().got("second_row").empty()) co_return fails(JourneyError::two_rows);
+    if (events_.size() > 1) {
+        // The event of another format may have changed the row since it was read.
+        Question question = about_row(file_id_);
+        const auto again = co_await ask_once(std::move(question));
+        if (again && fact(*again, "found") == "1") row_ = *again;
+    }
+    if (is_misfiled(row_, "column.")) co_return fails(JourneyError::misfiled);
     co_return true;
+}
+
+asio::awaitable<result<Facts>> Walk::ask_once(Question question) {
+    question.deadline = std::min<Clock::time_point>(run_.deadline(), run_.env().now() + last_patience);
+    const auto answer = co_await run_.env().peers->ask(config_.mysql, std::move(question));
+    if (!answer) co_return answer.error();
+    co_return answer->facts;
+}
+
+/// The backend takes a recording that overlaps with one it has for another format of it, and changes that row
+/// (tape_callback.php, measured); one of its own for each format is two replays in the list.
+asio::awaitable<void> Walk::look_for_second_row() {
+    const Facts* const first = event_of(file_id_);
+    if (first == nullptr) co_return;
+    for (const Facts& event : events_) {
+        const std::string file_id = fact(event, "file_id");
+        if (file_id.empty() || file_id == file_id_ || !is_same_recording(*first, event)) continue;
+        const auto there = [](const Facts& facts) { return fact(facts, "found") == "1"; };
+        Question question = about_row(file_id);
+        result<Facts> second = JourneyError::no_row;
+        // If it is answered, what it was to do is done.
+        if (!fact(event, "code").empty()) {
+            second = co_await ask_once(std::move(question));
+        } else {
+            std::vector<Question> questions{std::move(question)};
+            second = co_await look(config_.mysql, std::move(questions), second_row_patience,
+                                   JourneyError::no_row, there);
+        }
+        if (!second || !there(*second)) continue;
+        run_.saw("second_row", "file_id " + file_id + " of format " + fact(event, "file_format") +
+                                   ", beside " + file_id_ + " of format " + fact(*first, "file_format"));
+        const auto offset = offset_of(row_, *first), other = offset_of(*second, event);
+        if (offset && offset == other) run_.saw("row_offset_seconds", std::to_string(*offset));
+        co_return;
+    }
+}
+
+/// The backend compares file_format with "mp4" (tape_callback.php, measured), and takes all else for HLS.
+bool Walk::is_misfiled(const Facts& stored, const std::string& prefix) {
+    const std::string play_url = fact(stored, prefix + "play_url"),
+                      hls_url = fact(stored, prefix + "hls_play_url");
+    if (!play_url.empty()) return false;
+    const auto is_mp4 = [](const Facts& event) { return lower(fact(event, "file_format")) == "mp4"; };
+    const auto mp4 = std::ranges::find_if(events_, is_mp4);
+    const bool told = mp4 != events_.end();
+    // A column that was not asked for is no empty one.
+    const bool is_empty = stored.contains(prefix + "play_url");
+    const bool lost = told && is_empty && fact(*mp4, "code") == "0";
+    if (!is_mp4_url(hls_url) && !lost) return false;
+    run_.saw("misfiled", is_mp4_url(hls_url) ? "hls_play_url is " + hls_url.substr(0, hls_url.find('?'))
+                                             : "play_url is empty");
+    if (told) run_.saw("mp4_format", fact(*mp4, "file_format"));
+    return true;
 }
 
 asio::awaitable<bool> Walk::is_listed() {
@@ -300,10 +497,12 @@ asio::awaitable<bool> Walk::is_listed() {
     const auto is_there = [this](const Facts& facts) {
         return fact(facts, "found") == "yes" && fact(facts, "file_id") != before_;
     };
-    auto found = co_await look(config_.list, std::move(question), config_.deadlines.list,
+    std::vector<Question> questions{std::move(question)};
+    auto found = co_await look(config_.list, std::move(questions), config_.deadlines.list,
                                JourneyError::not_listed, is_there);
     if (!found) co_return fails(found.error());
     listed_ = *std::move(found);
+    if (is_misfiled(listed_, "")) co_return fails(JourneyError::misfiled);
     co_return true;
 }
 
@@ -366,10 +565,12 @@ asio::awaitable<bool> Walk::plays() {
     std::string url;
     for (const auto& [facts, name] :
          {std::pair(&listed_, "play_url"), std::pair(&listed_, "hls_play_url"),
-          std::pair(&row_, "column.play_url"), std::pair(&row_, "column.hls_play_url"),
-          std::pair(&event_, "video_url")})
+          std::pair(&row_, "column.play_url"), std::pair(&row_, "column.hls_play_url")})
         if (url.empty())
             if (const auto at = facts->find(name); at != facts->end()) url = at->second;
+    for (const Facts& event : events_)
+        if (url.empty())
+            if (const auto at = event.find("video_url"); at != event.end()) url = at->second;
     // Up to the query, which may be signed.
     run_.saw("url", protocol::printable(url.substr(0, url.find('?'))));
     const auto until =
@@ -425,6 +626,8 @@ asio::awaitable<void> Walk::clean_up() {
     if (recorded_.store.empty()) co_return;
     // A push that was refused makes no replay.
     if (may_be_there_ && (run_.so_far().failed_phase() != push.name || run_.was_cut())) {
+        // A format that came late has a row too.
+        co_await look_for_more_files();
         ProbeRun removing(run_.env(), clean_up_patience);
         const auto code = co_await remove_litter(config_, removing, recorded_);
         if (code) {
@@ -451,24 +654,27 @@ asio::awaitable<void> walk(const Config& config, ProbeRun& run) {
 asio::awaitable<error_code> remove_litter(const Config& config, ProbeRun& run, const Litter& litter) {
     if (run.env().peers == nullptr) co_return JourneyError::cannot_ask;
     const std::string userid = word_of(litter.item, "userid"), before = word_of(litter.item, "before");
-    std::string file_id = word_of(litter.item, "file");
-    if (file_id.empty()) {
+    std::vector<std::string> files = words_of(litter.item, "file");
+    if (files.empty()) {
         Question look;
         look.what = questions::row;
         look.deadline = run.deadline();
         look.with = {{"table", word_of(litter.item, "table")}, {"where.userid", userid}};
         const auto found = co_await run.env().peers->ask(config.mysql, look);
         if (!found) co_return found.error();
-        file_id = fact(found->facts, "column.file_id");
+        files.push_back(fact(found->facts, "column.file_id"));
         // Nothing of this user, or nothing newer than what was there before.
-        if (fact(found->facts, "found") != "1" || file_id == before) co_return error_code{};
+        if (fact(found->facts, "found") != "1" || files.front() == before) co_return error_code{};
     }
-    Question remove;
-    remove.what = questions::remove_row;
-    remove.deadline = run.deadline();
-    remove.with = {{"table", word_of(litter.item, "table")}, {"userid", userid}, {"file_id", file_id}};
-    const auto removed = co_await run.env().peers->ask(config.mysql, remove);
-    co_return removed ? error_code{} : removed.error();
+    for (const auto& file_id : files) {
+        Question remove;
+        remove.what = questions::remove_row;
+        remove.deadline = run.deadline();
+        remove.with = {{"table", word_of(litter.item, "table")}, {"userid", userid}, {"file_id", file_id}};
+        const auto removed = co_await run.env().peers->ask(config.mysql, remove);
+        if (!removed) co_return removed.error();
+    }
+    co_return error_code{};
 }
 
 }  // namespace livecanary::journey

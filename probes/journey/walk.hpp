@@ -26,6 +26,8 @@ enum class JourneyError {
     no_url,           ///< nothing says where the replay is to be played
     not_served,       ///< its URL was answered with another status than 200 or 206
     empty_replay,     ///< its URL was answered with nothing
+    two_rows,         ///< each of its formats has a row of its own
+    misfiled,         ///< its MP4 file is not where players look for it
     no_ledger,        ///< our fault: no replay may be made that is not written down
     cannot_ask,       ///< our fault: a probe that the journey needs has no answer
 };

@@ -385,7 +385,7 @@ asio::awaitable<void> look_at(Session& session, const Config&, const Tables& tab
 
 asio::awaitable<error_code> ask_for_row(Session& session, const Config& config, const Table& table,
                                         const Question& question, PeerAnswer& answer) {
-    constexpr std::string_view where_column = "where.";
+    constexpr std::string_view where_column = "where.", instant = "time.";
     Tables tables;
     const auto failure = co_await read_tables(session, config, tables);
     if (failure) co_return failure.code;
@@ -403,8 +403,13 @@ asio::awaitable<error_code> ask_for_row(Session& session, const Config& config, 
     }
     if (condition.empty()) co_return PeerError::not_understood;
     if (!indexed) co_return Finding::not_indexed;
-    for (const Column& column : table.columns)
+    for (const Column& column : table.columns) {
         wanted += (wanted.empty() ? "" : ", ") + Session::name(column.name);
+        const auto at = facts.columns.find(ascii_lower(column.name));
+        if (at != facts.columns.end() && at->second.type.starts_with("timestamp"))
+            wanted += ", UNIX_TIMESTAMP(" + Session::name(column.name) + ") AS " +
+                      Session::name(std::string(instant) + column.name);
+    }
     std::string sql = "SELECT " + wanted + " FROM " + Session::name(table.name) + " WHERE " + condition;
     if (!table.watermark.empty()) sql += " ORDER BY " + Session::name(table.watermark) + " DESC";
     sql += " LIMIT 1";
@@ -415,8 +420,10 @@ asio::awaitable<error_code> ask_for_row(Session& session, const Config& config, 
     const bool found = !reply.rows.rows.empty();
     answer.facts["found"] = found ? "1" : "0";
     for (std::size_t i = 0; found && i < reply.rows.columns.size(); ++i)
-        if (const auto& text = reply.rows.rows[0].at(i))
-            answer.facts["column." + reply.rows.columns[i]] = printable(*text);
+        if (const auto& text = reply.rows.rows[0].at(i)) {
+            const std::string& name = reply.rows.columns[i];
+            answer.facts[name.starts_with(instant) ? name : "column." + name] = printable(*text);
+        }
     co_return error_code{};
 }
 

@@ -1,6 +1,8 @@
 // The receiver as the cloud meets it, with pushes told by another probe and a backend behind it.
 #include <gtest/gtest.h>
 
+#include <boost/json.hpp>
+
 #include "probes/callback/client.hpp"
 #include "probes/callback/inbox.hpp"
 #include "tests/practice/callback_sender.hpp"
@@ -244,7 +246,8 @@ PeerAnswer answer_of(ReceiverStage& stage, Facts with) {
 
 TEST(CallbackReceiver, SaysWhetherAnEventCame) {
     ReceiverStage stage;
-    EXPECT_EQ(answer_of(stage, {{"event", "100"}, {"stream_id", "a_b"}}).facts, (Facts{{"arrived", "no"}}));
+    EXPECT_EQ(answer_of(stage, {{"event", "100"}, {"stream_id", "a_b"}}).facts,
+              (Facts{{"arrived", "no"}, {"files", "0"}}));
     stage.post(stage.event(100, "a_b"));
     const auto facts = answer_of(stage, {{"event", "100"}, {"stream_id", "a_b"}}).facts;
     EXPECT_EQ(facts.at("arrived"), "yes");
@@ -254,7 +257,28 @@ TEST(CallbackReceiver, SaysWhetherAnEventCame) {
     EXPECT_EQ(facts.count("code"), 0U);
     EXPECT_TRUE(facts.at("at").starts_with("17950000"));
     EXPECT_EQ(answer_of(stage, {{"event", "100"}, {"stream_id", "a_b"}, {"after", "1795999999000"}}).facts,
-              (Facts{{"arrived", "no"}}));
+              (Facts{{"arrived", "no"}, {"files", "0"}}));
+}
+
+TEST(CallbackReceiver, TellsOfEachFileOfARecording) {
+    ReceiverStage stage;
+    const auto event_of = [&](const std::string& file) {
+        auto event = boost::json::parse(stage.event(100, "a_b")).as_object();
+        event["file_id"] = file;
+        return boost::json::serialize(event);
+    };
+    for (const char* file : {"mp4", "hls"}) stage.post(event_of(file));
+    const Facts asked{{"event", "100"}, {"stream_id", "a_b"}};
+    const auto newest = answer_of(stage, asked).facts;
+    EXPECT_EQ(newest.at("files"), "2");
+    EXPECT_EQ(newest.at("file_id"), "hls");
+    EXPECT_EQ(std::stol(newest.at("end_time")) - std::stol(newest.at("start_time")), 120);
+    for (const auto& [nth, file] : {std::pair("1", "mp4"), std::pair("2", "hls"), std::pair("3", "")}) {
+        Facts with = asked;
+        with["nth"] = nth;
+        const auto given = answer_of(stage, with).facts;
+        EXPECT_EQ(given.contains("file_id") ? given.at("file_id") : "", file);
+    }
 }
 
 TEST(CallbackReceiver, UnderstandsNoOtherQuestion) {

@@ -338,6 +338,222 @@ TEST(Journey, ARunThatIsCutStillTakesItsRowAway) {
     EXPECT_TRUE(stage.ledger.kept.empty());
 }
 
+// --- two traps of the backend: a row for each format, and the letters of a format
+
+/// A recording told of in several formats, and the rows that the backend made of it, by file.
+struct Formats {
+    std::vector<Facts> events{};
+    std::map<std::string, Facts> rows{};
+
+    static Facts event(const std::string& file, const std::string& format, int from = 1000, int to = 1065) {
+        return {{"arrived", "yes"},
+                {"file_id", file},
+                {"file_format", format},
+                {"start_time", std::to_string(from)},
+                {"end_time", std::to_string(to)},
+                {"duration", std::to_string(to - from)},
+                {"code", "0"}};
+    }
+    static Facts row(const std::string& file, const std::string& play, const std::string& hls,
+                     const std::string& starts = "1000") {
+        Facts with{{"found", "1"},
+                   {"column.file_id", file},
+                   {"column.play_url", play},
+                   {"column.hls_play_url", hls}};
+        if (!starts.empty()) with["time.start_time"] = starts;
+        return with;
+    }
+    RunResult walk(JourneyStage& stage, const std::string& more = {}) const {
+        stage.world.instead[std::string(questions::event)] = [this](const Question& question) {
+            const auto nth = question.with.find("nth");
+            Facts given = nth == question.with.end() ? events.back() : events.at(std::stoul(nth->second) - 1);
+            given["files"] = std::to_string(events.size());
+            return result<PeerAnswer>(facts(given));
+        };
+        stage.world.instead[std::string(questions::row)] = [this, &stage](const Question& question) {
+            const auto file = question.with.find("where.file_id");
+            const auto at = file == question.with.end() ? rows.end() : rows.find(file->second);
+            if (!stage.world.pushed || at == rows.end()) return result<PeerAnswer>(facts({{"found", "0"}}));
+            return result<PeerAnswer>(facts(at->second));
+        };
+        stage.world.instead[std::string(questions::vod_list)] = [&stage, this](const Question& question) {
+            const Facts& row = rows.at(question.with.at("file_id"));
+            Facts given{
+                {"found", "yes"}, {"file_id", question.with.at("file_id")}, {"play_url", stage.world.url}};
+            if (row.at("column.play_url").empty()) given["play_url"].clear();
+            const bool has_hls = !row.at("column.hls_play_url").empty();
+            given["hls_play_url"] =
+                has_hls ? stage.world.url.substr(0, stage.world.url.find(".mp4")) + ".m3u8" : "";
+            return result<PeerAnswer>(facts(given));
+        };
+        return stage.run(std::string(JourneyStage::whole) + more);
+    }
+};
+
+TEST(JourneyFormats, OneRowOfBothIsAllRightWhicheverCameFirst) {
+    for (const char* file : {"f-mp4", "f-hls"}) {
+        JourneyStage stage;
+        const Formats world{.events = {Formats::event("f-mp4", "mp4"), Formats::event("f-hls", "hls")},
+                            .rows = {{file, Formats::row(file, "http://h/a.mp4", "http://h/a.m3u8")}}};
+        const RunResult run = world.walk(stage, "formats = 2\n");
+        EXPECT_EQ(run.outcome(), RunOutcome::ok) << run.code.message();
+        EXPECT_EQ(run.got("second_row"), "");
+        EXPECT_TRUE(stage.ledger.kept.empty());
+    }
+}
+
+TEST(JourneyFormats, ARowForEachNamesTheTimeZoneIfBothAreHoursOff) {
+    JourneyStage stage;
+    const Formats world{.events = {Formats::event("f-mp4", "mp4"), Formats::event("f-hls", "hls")},
+                        .rows = {{"f-mp4", Formats::row("f-mp4", "http://h/a.mp4", "", "29800")},
+                                 {"f-hls", Formats::row("f-hls", "", "http://h/a.m3u8", "29800")}}};
+    const RunResult run = world.walk(stage);
+    EXPECT_EQ(run.failed_phase(), "row");
+    EXPECT_EQ(run.reason(), Reason::mismatch);
+    const Diagnosis found = stage.probe.diagnose(run);
+    expect_sound(found);
+    EXPECT_EQ(found.label(), "db_timezone_mismatch");
+    EXPECT_EQ(
+        found.because,
+        "one show stands in two rows: file_id f-hls of format hls, beside f-mp4 of format mp4; their "
+        "start_time is 8 h after the start that the event tells of, so the backend's session has another "
+        "time zone than +08:00, and its look for the same show misses");
+    EXPECT_EQ(stage.world.removed, (std::vector<std::string>{"livecanary_sh1 f-mp4", "livecanary_sh1 f-hls"}))
+        << "viewers see neither";
+    EXPECT_TRUE(stage.ledger.kept.empty());
+}
+
+// Each of the facts that single it out taken away, it is not claimed.
+TEST(JourneyFormats, ARowForEachClaimsNoTimeZoneWithoutItsHours) {
+    struct Row {
+        const char* name;
+        const char* mp4_starts;
+        const char* hls_starts;
+        const char* first;
+        std::size_t ruled_out;
+    };
+    for (const auto& row : {Row{"unknown", "", "", "db_timezone_mismatch", 0},
+                            Row{"of one unknown", "29800", "", "db_timezone_mismatch", 0},
+                            Row{"different", "29800", "1000", "db_timezone_mismatch", 0},
+                            Row{"no whole hours, as of a clock", "1410", "1410", "db_timezone_mismatch", 0},
+                            Row{"none", "1000", "1000", "callback_duplicate_redelivery", 1}}) {
+        JourneyStage stage;
+        const Formats world{
+            .events = {Formats::event("f-mp4", "mp4"), Formats::event("f-hls", "hls")},
+            .rows = {{"f-mp4", Formats::row("f-mp4", "http://h/a.mp4", "", row.mp4_starts)},
+                     {"f-hls", Formats::row("f-hls", "", "http://h/a.m3u8", row.hls_starts)}}};
+        const RunResult run = world.walk(stage);
+        EXPECT_EQ(run.failed_phase(), "row") << row.name;
+        const Diagnosis found = stage.probe.diagnose(run);
+        expect_sound(found);
+        EXPECT_EQ(found.label(), "") << row.name;
+        ASSERT_FALSE(found.candidates.empty()) << row.name;
+        EXPECT_EQ(to_string(found.candidates[0].cause), row.first) << row.name;
+        EXPECT_EQ(found.ruled_out.size(), row.ruled_out) << row.name;
+    }
+}
+
+// The hours alone break nothing that viewers see.
+TEST(JourneyFormats, OneRowThatIsHoursOffIsNoFailure) {
+    JourneyStage stage;
+    const Formats world{.events = {Formats::event("f", "mp4")},
+                        .rows = {{"f", Formats::row("f", "http://h/a.mp4", "", "29800")}}};
+    EXPECT_EQ(world.walk(stage).outcome(), RunOutcome::ok);
+}
+
+// The cloud cuts a long show into files one after the other: each is a replay.
+TEST(JourneyFormats, PartsOfALongShowAreRowsOfTheirOwn) {
+    JourneyStage stage;
+    const Formats world{
+        .events = {Formats::event("f-1", "mp4", 1000, 1065), Formats::event("f-2", "mp4", 1065, 1130)},
+        .rows = {{"f-1", Formats::row("f-1", "http://h/a.mp4", "")},
+                 {"f-2", Formats::row("f-2", "http://h/b.mp4", "", "1065")}}};
+    EXPECT_EQ(world.walk(stage).outcome(), RunOutcome::ok);
+    EXPECT_EQ(stage.world.removed, (std::vector<std::string>{"livecanary_sh1 f-1", "livecanary_sh1 f-2"}));
+}
+
+TEST(JourneyFormats, AnMp4FileInTheOtherColumnNamesTheLettersOfItsFormat) {
+    JourneyStage stage;
+    const Formats world{.events = {Formats::event("f", "MP4")},
+                        .rows = {{"f", Formats::row("f", "", "http://h/a.MP4?sign=x")}}};
+    const RunResult run = world.walk(stage);
+    EXPECT_EQ(run.failed_phase(), "row");
+    EXPECT_EQ(run.reason(), Reason::mismatch);
+    const Diagnosis found = stage.probe.diagnose(run);
+    expect_sound(found);
+    EXPECT_EQ(found.label(), "replay_format_case_mismatch");
+    EXPECT_EQ(found.because,
+              "hls_play_url is http://h/a.MP4, and the event's file_format is 'MP4': the backend takes only "
+              "'mp4' for play_url, and everything else for hls_play_url");
+    EXPECT_EQ(stage.world.removed, std::vector<std::string>{"livecanary_sh1 f"});
+}
+
+// The HLS file's event came later and took the place.
+TEST(JourneyFormats, AnMp4FileThatIsNowhereNamesThemToo) {
+    JourneyStage stage;
+    const Formats world{.events = {Formats::event("f-mp4", "MP4"), Formats::event("f-hls", "HLS")},
+                        .rows = {{"f-mp4", Formats::row("f-mp4", "", "http://h/a.m3u8")}}};
+    const Diagnosis found = stage.probe.diagnose(world.walk(stage));
+    EXPECT_EQ(found.label(), "replay_format_case_mismatch");
+}
+
+TEST(JourneyFormats, WithoutAReceiverTheColumnAloneShowsIt) {
+    JourneyStage stage;
+    stage.world.instead[std::string(questions::row)] = [&](const Question&) {
+        return result<PeerAnswer>(stage.world.pushed ? facts(Formats::row("f", "", "http://h/a.mp4"))
+                                                     : facts({{"found", "0"}}));
+    };
+    const RunResult run =
+        stage.run("push = 'push-main'\nrows = { mysql = 'db', table = 'tb_vod' }\nmutates = true\n");
+    EXPECT_EQ(stage.probe.diagnose(run).label(), "replay_format_case_mismatch");
+}
+
+TEST(JourneyFormats, AFormatWrittenAsTheBackendWantsItIsNotAccused) {
+    JourneyStage stage;
+    const Formats world{.events = {Formats::event("f", "mp4")},
+                        .rows = {{"f", Formats::row("f", "", "http://h/a.mp4")}}};
+    const Diagnosis found = stage.probe.diagnose(world.walk(stage));
+    expect_sound(found);
+    EXPECT_EQ(found.label(), "");
+}
+
+TEST(JourneyFormats, AnHlsReplayAloneIsAllRight) {
+    JourneyStage stage;
+    const Formats world{.events = {Formats::event("f", "HLS")},
+                        .rows = {{"f", Formats::row("f", "", "http://h/a.m3u8")}}};
+    EXPECT_EQ(world.walk(stage).outcome(), RunOutcome::ok);
+}
+
+TEST(JourneyFormats, AFormatThatIsNotToldOf) {
+    JourneyStage stage;
+    const Formats world{.events = {Formats::event("f", "hls")},
+                        .rows = {{"f", Formats::row("f", "", "http://h/a.m3u8")}}};
+    const RunResult run = world.walk(stage, "formats = 2\n");
+    EXPECT_EQ(run.failed_phase(), "callback");
+    const Diagnosis found = stage.probe.diagnose(run);
+    expect_sound(found);
+    EXPECT_EQ(found.label(), "callback_not_delivered");
+    EXPECT_EQ(to_string(found.candidates[0].cause), "record_template_not_bound");
+    EXPECT_EQ(found.because,
+              "1 of 2 recordings of the journey's own stream were told of: one for each format was to come");
+    EXPECT_EQ(stage.world.removed, std::vector<std::string>{"livecanary_sh1 f"})
+        << "that of the one that came";
+}
+
+// A crash between the callback and the end.
+TEST(JourneyFormats, ASweepTakesEveryFileOfTheShow) {
+    JourneyStage stage;
+    stage.run();
+    stage.world.removed.clear();
+    const Litter left{.probe = "replay",
+                      .store = "mysql",
+                      .item = "table=tb_vod userid=livecanary_sh1 stream=s before=o file=f-mp4 file=f-hls"};
+    ProbeRun sweeping(stage.env, 5s);
+    EXPECT_FALSE(await(stage.io, stage.probe.remove(sweeping, left)));
+    EXPECT_EQ(stage.world.removed,
+              (std::vector<std::string>{"livecanary_sh1 f-mp4", "livecanary_sh1 f-hls"}));
+}
+
 std::vector<std::string> mistakes_of(const std::string& keys) {
     TomlText text(keys);
     journey::kind.make(text.reader());
