@@ -16,34 +16,25 @@
 
 #include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "daemon/child_process.hpp"
 #include "daemon/drill.hpp"
 #include "daemon/drill_alerts.hpp"
+#include "probes/net/one_request.hpp"
 
 namespace livecanary::daemon {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
 namespace json = boost::json;
 
 namespace {
 
 using namespace std::chrono_literals;
 using std::filesystem::path;
-
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 
 constexpr auto poll_every = 100ms;
 constexpr auto listing_patience = 10s;
@@ -54,6 +45,8 @@ constexpr auto well_patience = 60s;      // until every probe is ok again
 constexpr auto alert_patience = 20s;     // of a scrape, a rule and a delivery a second each
 constexpr auto daemon_patience = 6s;     // it promises to end within 5 s
 constexpr auto practice_patience = 30s;  // of which MariaDB takes most
+/// Of /api/v1/probes: each of its probes has some kilobytes.
+constexpr std::size_t largest_answer = 16 * 1024 * 1024;
 
 /// SIGINT or the like came: everything is put away and we end.
 struct Interrupted : std::runtime_error {
@@ -101,41 +94,29 @@ private:
     path path_{};
 };
 
-struct HttpSaid {
-    unsigned status = 0;
-    std::string body{};
-};
-
-asio::awaitable<void> exchange(std::uint16_t port, http::request<http::empty_body> request, HttpSaid& said) {
-    beast::tcp_stream stream(co_await asio::this_coro::executor);
-    stream.expires_after(answer_patience);
-    const asio::ip::tcp::endpoint server(asio::ip::address_v4::loopback(), port);
-    const auto [refused] = co_await stream.async_connect(server, no_throw);
-    if (refused) co_return;
-    const auto [unsent, sent] = co_await http::async_write(stream, request, no_throw);
-    if (unsent) co_return;
-    beast::flat_buffer buffer;
-    http::response_parser<http::string_body> parser;
-    const auto [unread, read] = co_await http::async_read(stream, buffer, parser, no_throw);
-    if (unread) co_return;
-    said.status = parser.get().result_int();
-    said.body = parser.get().body();
-}
-
 /// One request to 127.0.0.1. Throws std::runtime_error if it is not answered with 200.
-std::string ask(std::uint16_t port, http::verb method, const std::string& target) {
-    http::request<http::empty_body> request(method, target, 11);
-    request.set(http::field::host, "127.0.0.1");
-    HttpSaid said;
+std::string ask(std::uint16_t port, const char* method, const std::string& target) {
     asio::io_context io;
-    asio::co_spawn(io, exchange(port, std::move(request), said), asio::detached);
+    std::optional<net::HttpAnswer> answer;
+    std::string trouble;
+    net::HttpRequest request{.method = method, .target = target, .host = "127.0.0.1"};
+    const auto deadline = Clock::now() + answer_patience;
+    auto work = net::request_at({asio::ip::address_v4::loopback(), port}, std::move(request), std::nullopt,
+                                deadline, largest_answer);
+    asio::co_spawn(io, std::move(work), [&](const std::exception_ptr& failed, result<net::HttpAnswer> said) {
+        if (failed)
+            trouble = "a fault of our own";
+        else if (said)
+            answer = *std::move(said);
+        else
+            trouble = said.error().message();
+    });
     io.run();
-    if (said.status != 200)
-        throw std::runtime_error(
-            target + (said.status == 0
-                          ? " is not answered"
-                          : " is answered with " + std::to_string(said.status) + ": " + said.body));
-    return said.body;
+    if (!answer) throw std::runtime_error(target + " is not answered: " + trouble);
+    if (answer->head.status != 200)
+        throw std::runtime_error(target + " is answered with " + std::to_string(answer->head.status) + ": " +
+                                 answer->body);
+    return std::move(answer->body);
 }
 
 path self() { return std::filesystem::read_symlink("/proc/self/exe"); }
@@ -244,7 +225,7 @@ public:
     bool is_alerted(const std::vector<DrillRow::Named>& named) const {
         std::string said;
         try {
-            said = ask(alerts_->alertmanager_port(), http::verb::get, "/api/v2/alerts?active=true");
+            said = ask(alerts_->alertmanager_port(), "GET", "/api/v2/alerts?active=true");
         } catch (const std::runtime_error&) {
             return false;  // it starts
         }
@@ -254,12 +235,12 @@ public:
     }
 
     json::array results() const {
-        json::value parsed = json::parse(ask(web_, http::verb::get, "/api/v1/probes"));
+        json::value parsed = json::parse(ask(web_, "GET", "/api/v1/probes"));
         return std::move(parsed.as_object().at("data").as_object().at("probes").as_array());
     }
 
-    void break_it(const std::string& fault) { tell(http::verb::post, fault); }
-    void heal_it(const std::string& fault) { tell(http::verb::delete_, fault); }
+    void break_it(const std::string& fault) { tell("POST", fault); }
+    void heal_it(const std::string& fault) { tell("DELETE", fault); }
 
     /// Empty once every probe was well in a run that began after `since`; else what is not, after a minute.
     std::string wait_until_well(WallTime since) {
@@ -286,7 +267,7 @@ public:
     }
 
 private:
-    void tell(http::verb method, const std::string& fault) {
+    void tell(const char* method, const std::string& fault) {
         const json::value said = json::parse(ask(control_, method, "/faults/" + fault));
         // What is wrong may be what the daemon was told, not what it watches.
         if (said.as_object().at("reload").as_bool()) daemon_->signal(SIGHUP);

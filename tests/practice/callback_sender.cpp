@@ -1,6 +1,7 @@
 #include "tests/practice/callback_sender.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
@@ -10,18 +11,14 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
 #include <boost/json.hpp>
 
+#include "probes/net/one_request.hpp"
 #include "tests/practice/cloud.hpp"
 
 namespace livecanary::practice {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
 namespace json = boost::json;
 
 namespace {
@@ -98,29 +95,21 @@ json::object record_event(const CallbackSender::Settings& settings, const std::s
 
 asio::awaitable<HttpAnswered> http_ask(std::uint16_t port, std::string method, std::string target,
                                        std::string body, std::chrono::milliseconds patience) {
-    beast::tcp_stream stream(co_await asio::this_coro::executor);
-    http::request<http::string_body> request;
-    request.version(11);
-    request.method_string(method);
-    request.target(target);
-    request.set(http::field::host, "127.0.0.1");
-    request.set(http::field::content_type, "application/json");
-    request.body() = std::move(body);
-    request.keep_alive(false);
-    request.prepare_payload();
-    stream.expires_after(patience);
+    net::HttpRequest request;
+    request.method = std::move(method);
+    request.target = std::move(target);
+    request.host = "127.0.0.1";
+    request.headers = {{"Content-Type", "application/json"}};
+    request.body = std::move(body);
+    const auto deadline = Clock::now() + patience;
     const asio::ip::tcp::endpoint server(asio::ip::address_v4::loopback(), port);
-    const auto [unconnected] = co_await stream.async_connect(server, no_throw);
-    if (unconnected) co_return HttpAnswered{};
-    // A receiver may answer before it has read all.
-    co_await http::async_write(stream, request, no_throw);
-    beast::flat_buffer buffer;
-    http::response<http::string_body> response;
-    const auto [unread, size] = co_await http::async_read(stream, buffer, response, no_throw);
-    if (unread) co_return HttpAnswered{};
+    std::optional<net::TlsOptions> plain;
+    auto answer = co_await net::request_at(server, std::move(request), std::move(plain), deadline);
     HttpAnswered answered;
-    answered.status = response.result_int();
-    answered.body = std::move(response.body());
+    if (answer) {
+        answered.status = answer->head.status;
+        answered.body = std::move(answer->body);
+    }
     co_return answered;
 }
 
