@@ -303,10 +303,9 @@ function dashboardOf(of: KindDashboard): dashboard.Dashboard {
     const built = board(`livecanary-${of.kind}`, of.title, of.description)
         .withVariable(variable('probe', 'Probe',
             `label_values(livecanary_probe_info{instance=~"$instance",kind="${of.kind}"}, probe)`))
-        .annotation(failingMarks(matchers)).annotation(alertMarks([`kind="${of.kind}"`, 'probe=~"$probe"']))
         .withPanel(number(
             {
-                id: 1, title: 'State', width: 16, height: 5,
+                id: 1, title: 'State', width: of.neverFails === true ? 20 : 16, height: 5,
                 description: 'The last conclusive outcome of each probe. A probe that is missing here is not known: it has '
                     + 'no conclusive run that is recent enough.',
                 empty: 'Nothing is known',
@@ -315,17 +314,19 @@ function dashboardOf(of: KindDashboard): dashboard.Dashboard {
             { words: outcome, levels: [[null, 'red'], [1, 'green']] }))
         .withPanel(number(
             {
-                id: 2, title: 'Alerting', width: 4, height: 5, empty: '0',
-                description: 'Probes that failed fail_after times in a row and have not recovered.',
-            },
-            { expr: `count(livecanary_probe_alerting${at} == 1) or vector(0)`, legend: '' }, { levels: redFrom(1) }))
-        .withPanel(number(
-            {
                 id: 3, title: 'Last run', width: 4, height: 5, empty: 'No run yet',
                 description: 'Time since a run of these probes ended, whatever came of it.',
             },
             { expr: `time() - max(livecanary_probe_last_run_timestamp_seconds${at})`, legend: '' }, { unit: 's', decimals: 0 }));
-    if (of.neverFails !== true) built.withPanel(failingNow(4, 7, matchers));
+    if (of.neverFails !== true)
+        built.annotation(failingMarks(matchers)).annotation(alertMarks([`kind="${of.kind}"`, 'probe=~"$probe"']))
+            .withPanel(number(
+                {
+                    id: 2, title: 'Alerting', width: 4, height: 5, empty: '0',
+                    description: 'Probes that failed fail_after times in a row and have not recovered.',
+                },
+                { expr: `count(livecanary_probe_alerting${at} == 1) or vector(0)`, legend: '' }, { levels: redFrom(1) }))
+            .withPanel(failingNow(4, 7, matchers));
     built.withPanel(outcomes(5, 7, matchers)).withRow(row(6, 'What it measures'));
     for (const panel of of.own(at, matchers)) built.withPanel(panel);
     built.withRow(row(7, 'Its runs')).withPanel(lastPhases(8, matchers)).withPanel(phaseDurations(9, matchers))

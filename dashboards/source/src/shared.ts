@@ -172,7 +172,7 @@ export function unprovenRuns(id: number, matchers: string[]): AnyPanel {
 /** Addresses behind the names that are watched, and those of them that failed. */
 export function addresses(id: number, matchers: string[], failing: boolean): AnyPanel {
     const lines = [{
-        expr: `livecanary_resolved_addresses${where(...matchers)} > 0`,
+        expr: `livecanary_resolved_addresses${where(...matchers)}`,
         legend: '{{probe}} {{family}} resolved ({{instance}})',
     }];
     if (failing)
@@ -183,10 +183,11 @@ export function addresses(id: number, matchers: string[], failing: boolean): Any
     return graph(
         {
             id, title: 'Addresses', width: 12, height: 8,
-            description: 'Addresses that the last run got for the name of its target'
+            description: 'Addresses that the last run got for the name of its target (none where the configuration has the '
+                + 'address)'
                 + (failing ? ', and how many of them failed where every_address is set: those are an outage for the '
                     + 'viewers who are sent there.' : '.'),
-            empty: 'No name was resolved',
+            empty: 'No run yet',
         },
         lines, { unit: 'none', min: 0 });
 }
