@@ -248,7 +248,7 @@ export function board(uid: string, title: string, description: string): dashboar
     return new dashboard.DashboardBuilder(title)
         .uid(uid).description(description).tags(['livecanary']).timezone('browser').editable()
         .tooltip(dashboard.DashboardCursorSync.Crosshair).refresh('30s').time({ from: 'now-3h', to: 'now' })
-        .version(1)
+        .version(1).annotations([])
         .link(new dashboard.DashboardLinkBuilder('livecanary').type(dashboard.DashboardLinkType.Dashboards)
             .tags(['livecanary']).asDropdown(true).keepTime(true).icon('external link'))
         .link(toDocs('Runbook', 'runbooks/en.md')).link(toDocs('处理手册', 'runbooks/zh.md'))
