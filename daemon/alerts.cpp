@@ -8,6 +8,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "daemon/because_zh.hpp"
 #include "daemon/explain.hpp"
 #include "daemon/result_json.hpp"
 #include "probes/catalogue/catalogue.hpp"
@@ -73,6 +74,20 @@ bool same_words(const AlertFacts& a, const AlertFacts& b) {
 
 bool is_zh(std::string_view lang) { return lang == "zh"; }
 
+/// Why each is one; in Chinese, which the kinds do not speak, what it is.
+std::string candidates_words(const Diagnosis& found, std::string_view lang) {
+    std::string words;
+    for (const auto& candidate : found.candidates) {
+        const std::string id(to_string(candidate.cause));
+        words += words.empty() ? "" : is_zh(lang) ? "；" : ";";
+        if (is_zh(lang))
+            words += id + "（" + std::string(entry(candidate.cause).title.zh) + "）";
+        else
+            words += " " + id + " (" + candidate.why + ")";
+    }
+    return is_zh(lang) ? " 可能的原因：" + words + "。" : " It may be:" + words + ".";
+}
+
 }  // namespace
 
 AlertWords alert_labels(const ProbeSettings& probe, const std::string& location) {
@@ -88,6 +103,10 @@ AlertWords alert_labels(const ProbeSettings& probe, const std::string& location)
 
 std::string page_url(const AlertLinks& links, const std::string& probe) {
     return links.own + "/probes/" + probe;
+}
+
+std::string incident_url(const AlertLinks& links, const std::string& id) {
+    return links.own + "/incidents/" + id;
 }
 
 AlertWords alert_annotations(const ProbeSettings& probe, const std::string& location, const RunResult& run,
@@ -107,17 +126,9 @@ AlertWords alert_annotations(const ProbeSettings& probe, const std::string& loca
         description = "The " + std::string(probe.kind->name) + " probe " + probe.name + " at " + location +
                       " fails. " + sentence(run, found, lang) + ".";
     }
-    if (!found.because.empty()) description += " " + found.because + ".";
-    if (!found.cause && !found.candidates.empty()) {
-        description += is_zh(lang) ? " 可能的原因：" : " It may be:";
-        for (const auto& candidate : found.candidates)
-            description.append(" ")
-                .append(to_string(candidate.cause))
-                .append(" (")
-                .append(candidate.why)
-                .append(");");
-        description.back() = '.';
-    }
+    if (!found.because.empty())
+        description += is_zh(lang) ? " 依据：" + because_zh(found.because) + "。" : " " + found.because + ".";
+    if (!found.cause && !found.candidates.empty()) description += candidates_words(found, lang);
     const std::string runbook = label.empty()
                                     ? "alerts.md#livecanaryprobefailing"
                                     : std::string("runbooks/") + (is_zh(lang) ? "zh" : "en") + ".md#" + label;

@@ -66,6 +66,8 @@ AlertWords alert_annotations(const ProbeSettings& probe, const std::string& loca
 
 /// The daemon's page where this probe stands.
 std::string page_url(const AlertLinks& links, const std::string& probe);
+/// Its page of this incident.
+std::string incident_url(const AlertLinks& links, const std::string& id);
 
 /// All alerts. Names of alerts are their labels as JSON.
 class AlertBook {

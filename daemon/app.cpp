@@ -27,9 +27,11 @@
 #include <boost/json/serialize.hpp>
 
 #include "daemon/check_config_command.hpp"
+#include "daemon/incident_keeper.hpp"
 #include "daemon/log.hpp"
 #include "daemon/notify.hpp"
 #include "daemon/probe_page.hpp"
+#include "daemon/result_json.hpp"
 #include "daemon/runner.hpp"
 #include "daemon/sd_notify.hpp"
 #include "daemon/store.hpp"
@@ -103,6 +105,8 @@ private:
     asio::awaitable<std::string> reload_once();
     asio::awaitable<std::vector<prometheus::MetricFamily>> metrics();
     Status status() const;
+    boost::json::object own_status() const;
+    asio::awaitable<std::shared_ptr<const ProbeNow>> probe_now(const std::string& name);
     std::string results(const std::string& name) const;
     std::shared_ptr<const ProbeDetails> details(const std::string& name) const;
     std::string unhealthy() const;
@@ -130,8 +134,9 @@ private:
         std::shared_ptr<const ProbeSettings> successor;
     };
     std::list<Leaving> leaving_{};
-    std::unique_ptr<Notifier> notifier_{};  // null after it has ended
-    std::unique_ptr<Sweeper> sweeper_{};    // null before it starts and after it has ended
+    std::unique_ptr<Notifier> notifier_{};         // null after it has ended
+    std::unique_ptr<IncidentKeeper> incidents_{};  // likewise
+    std::unique_ptr<Sweeper> sweeper_{};           // null before it starts and after it has ended
     std::unique_ptr<WebServer> web_{};
     std::list<asio::cancellation_signal> background_{};
     asio::steady_timer stop_deadline_{io_};
@@ -141,6 +146,18 @@ private:
     bool reloading_ = false;
     bool reload_again_ = false;
     std::string reload_words_{};
+    const WallTime started_ = std::chrono::system_clock::now();
+    struct Reload {
+        WallTime at{};
+        bool taken = true;
+        WallTime last_taken{};
+    };
+    Reload last_reload_{.at = started_, .last_taken = started_};
+    struct ClockState {
+        double offset_seconds = 0;
+        bool synchronized = false;
+    };
+    std::optional<ClockState> clock_{};
 };
 
 App::App(AppOptions options, Settings settings)
@@ -154,8 +171,14 @@ App::App(AppOptions options, Settings settings)
     shared_.blocking = probe_files_.get_executor();
     shared_.seed = [this] { return seeds_(); };
     notifier_ = std::make_unique<Notifier>(shared_);
+    incidents_ = std::make_unique<IncidentKeeper>(shared_);
+    shared_.incident_of = [this](const std::string& probe) {
+        return incidents_ ? incidents_->book().open_of(probe) : std::string();
+    };
     shared_.judged = [this](const ProbeSettings& probe, const RunResult& run, const Diagnosis& found,
                             const Standing& standing) {
+        // Alerts name the incident they are of.
+        if (incidents_) incidents_->judged(probe, run, found, standing);
         if (notifier_) notifier_->judged(probe, run, found, standing);
     };
 }
@@ -256,6 +279,7 @@ void App::adopt(Settings settings) {
     settings_ = std::move(settings);
     Notifier::Probes probes;
     for (const auto& [name, probe] : wanted) probes.push_back(probe);
+    incidents_->adopt({.keep = settings_.keep_incidents, .most = settings_.most_incidents}, probes);
     notifier_->adopt(settings_, own_url(), probes);
 
     for (auto& leaving : leaving_) leaving.successor.reset();
@@ -308,7 +332,10 @@ asio::awaitable<std::string> App::reload() {
         const bool taken = reload_words_.empty();
         if (!taken)
             log::error("configuration not reloaded, the old one stays in use", {{"mistakes", reload_words_}});
-        shared_.metrics.reloaded(taken, std::chrono::system_clock::now());
+        last_reload_.at = std::chrono::system_clock::now();
+        last_reload_.taken = taken;
+        if (taken) last_reload_.last_taken = last_reload_.at;
+        shared_.metrics.reloaded(taken, last_reload_.at);
         systemd_.ready(taken ? "running" : "running; the last reload was refused");
     } while (reload_again_);
     reloading_ = false;
@@ -372,6 +399,66 @@ Status App::status() const {
     return status;
 }
 
+boost::json::object App::own_status() const {
+    std::map<std::string, int> outcomes{{"ok", 0}, {"failed", 0}, {"inconclusive", 0}, {"not_run", 0}};
+    int alerting = 0;
+    const auto now = Clock::now();
+    for (const auto& [name, runner] : runners_) {
+        const auto probe = runner->status(now);
+        ++outcomes[probe.outcome.empty() ? "not_run" : probe.outcome];
+        alerting += probe.alerting ? 1 : 0;
+    }
+    boost::json::object probes{{"configured", runners_.size()},
+                               {"disabled", settings_.disabled_probes},
+                               {"alerting", alerting},
+                               {"in_flight", shared_.in_flight}};
+    for (const auto& [outcome, count] : outcomes) probes[outcome] = count;
+    const auto state = state_.figures();
+    boost::json::value clock;
+    if (clock_) clock = {{"synchronized", clock_->synchronized}, {"offset_seconds", clock_->offset_seconds}};
+    boost::json::array alertmanagers;
+    boost::json::object alerting_to{{"firing", notifier_ ? notifier_->book().firing().size() : 0}};
+    const auto figures = notifier_ ? notifier_->figures() : NotificationFigures{};
+    for (const auto& one : figures.receivers)
+        alertmanagers.push_back(
+            {{"url", one.alertmanager},
+             {"sent", one.sent},
+             {"failed", one.failed},
+             {"trouble", one.trouble.empty() ? boost::json::value() : boost::json::value(one.trouble)}});
+    alerting_to["waiting"] = figures.queue;
+    alerting_to["alertmanagers"] = std::move(alertmanagers);
+    return {{"version", version()},
+            {"revision", revision()},
+            {"location", settings_.location},
+            {"started", rfc3339(started_)},
+            {"ready", ready_},
+            {"lifecycle", options_.lifecycle},
+            {"config",
+             {{"file", options_.config_file},
+              {"last_reload", rfc3339(last_reload_.at)},
+              {"last_reload_successful", last_reload_.taken},
+              {"last_successful_reload", rfc3339(last_reload_.last_taken)}}},
+            {"state",
+             {{"directory", settings_.state_directory},
+              {"trouble", state.trouble.empty() ? boost::json::value() : boost::json::value(state.trouble)},
+              {"write_failures", state.write_failures}}},
+            {"probes", std::move(probes)},
+            {"incidents",
+             {{"open", incidents_ ? incidents_->book().open() : 0},
+              {"kept", incidents_ ? incidents_->book().size() : 0}}},
+            {"alerting", std::move(alerting_to)},
+            {"clock", std::move(clock)}};
+}
+
+asio::awaitable<std::shared_ptr<const ProbeNow>> App::probe_now(const std::string& name) {
+    auto waiter = std::make_shared<RunWaiter>(io_.get_executor());
+    if (const auto at = runners_.find(name); at != runners_.end())
+        at->second->answer_with_next(waiter);
+    else
+        waiter->answer(std::make_shared<const ProbeNow>(ProbeNow{.known = false}));
+    return wait_for(std::move(waiter));
+}
+
 std::string App::results(const std::string& name) const {
     boost::json::array results;
     for (const auto& [probe, runner] : runners_)
@@ -432,8 +519,9 @@ asio::awaitable<void> App::check_clock() {
         timex kernel{};
         const int state = adjtimex(&kernel);
         const double unit = (kernel.status & STA_NANO) != 0 ? 1e-9 : 1e-6;
-        shared_.metrics.clock(std::chrono::duration<double>(static_cast<double>(kernel.offset) * unit),
-                              state >= 0 && state != TIME_ERROR && (kernel.status & STA_UNSYNC) == 0);
+        clock_ = {.offset_seconds = static_cast<double>(kernel.offset) * unit,
+                  .synchronized = state >= 0 && state != TIME_ERROR && (kernel.status & STA_UNSYNC) == 0};
+        shared_.metrics.clock(std::chrono::duration<double>(clock_->offset_seconds), clock_->synchronized);
         timer.expires_after(clock_check_period);
         if (auto [ec] = co_await timer.async_wait(no_throw); ec) co_return;
     }
@@ -454,6 +542,10 @@ void App::stop(int signal) {
         notifier_.reset();
         finish_if_idle();
     });
+    incidents_->stop([this] {
+        incidents_.reset();
+        finish_if_idle();
+    });
     for (auto& signal_of : background_) signal_of.emit(asio::cancellation_type::terminal);
     stop_deadline_.expires_after(stop_patience);
     stop_deadline_.async_wait([this](error_code ec) {
@@ -462,13 +554,14 @@ void App::stop(int signal) {
             log::error("a probe did not end in time", {{"probe", leaving.runner->settings().name}});
         if (sweeper_) log::error("the sweep did not end in time");
         if (notifier_) log::error("delivery of alerts did not end in time");
+        if (incidents_) log::error("the keeping of incidents did not end in time");
         io_.stop();
     });
     finish_if_idle();
 }
 
 void App::finish_if_idle() {
-    if (!stopping_ || !leaving_.empty() || sweeper_ || notifier_) return;
+    if (!stopping_ || !leaving_.empty() || sweeper_ || notifier_ || incidents_) return;
     stop_deadline_.cancel();
     signals_.cancel();
     io_.stop();
@@ -480,6 +573,14 @@ int App::run() {
     backend.status = [this] { return status(); };
     backend.results = [this](const std::string& name) { return results(name); };
     backend.details = [this](const std::string& name) { return details(name); };
+    backend.incidents = [this](const IncidentWish& wish) {
+        return std::make_shared<const IncidentList>(incidents_ ? incidents_->list(wish) : IncidentList{});
+    };
+    backend.incident = [this](const std::string& id) {
+        return incidents_ ? incidents_->view(id) : std::shared_ptr<const IncidentView>();
+    };
+    backend.own_status = [this] { return boost::json::serialize(own_status()); };
+    backend.probe_now = [this](const std::string& name) { return probe_now(name); };
     backend.run_now = [this](const std::string& name) {
         const auto at = runners_.find(name);
         if (at == runners_.end()) return false;
@@ -507,6 +608,7 @@ int App::run() {
         log::warn("the system's trusted certificates cannot be read", {{"error", code.message()}});
     shared_.metrics.reloaded(true, std::chrono::system_clock::now());
     adopt(std::move(settings_));
+    incidents_->start();
     notifier_->start([this] { alerts_loaded(); });
     sweeper_ = std::make_unique<Sweeper>(
         shared_, [this](const auto& probe) { return configured(probe); },

@@ -38,6 +38,7 @@ struct NotificationFigures {
         std::string alertmanager{};  ///< its URL, as configured
         std::uint64_t sent = 0;      ///< alerts, each time one was sent
         std::uint64_t failed = 0;    ///< of these, those it did not accept
+        std::string trouble{};       ///< why it does not accept them now; empty if it does
     };
     std::vector<Receiver> receivers{};
     std::size_t queue = 0;  ///< alerts that wait to be sent, of all receivers together

@@ -88,7 +88,7 @@ public:
     const std::string& url() const noexcept { return url_; }
     asio::cancellation_signal& cancel() noexcept { return cancel_; }
     NotificationFigures::Receiver figures() const {
-        return {.alertmanager = url_, .sent = sent_, .failed = failed_};
+        return {.alertmanager = url_, .sent = sent_, .failed = failed_, .trouble = trouble_};
     }
     std::size_t waiting() const { return outbox_.waiting(book_, shared_.now()); }
 
@@ -274,10 +274,12 @@ void Notifier::judged(const ProbeSettings& probe, const RunResult& run, const Di
     if (!standing.alerting || in_maintenance(probe, wall)) {
         book_.resolve(probe.name, now, wall);
     } else if (run.outcome() == RunOutcome::failed) {
+        const std::string incident = shared_.incident_of ? shared_.incident_of(probe.name) : std::string();
         AlertFacts facts{.probe = probe.name,
                          .labels = alert_labels(probe, shared_.location),
                          .annotations = alert_annotations(probe, shared_.location, run, found, links_, lang_),
-                         .generator_url = page_url(links_, probe.name)};
+                         .generator_url = incident.empty() ? page_url(links_, probe.name)
+                                                           : incident_url(links_, incident)};
         book_.fire(std::move(facts), now, wall);
     }
     publish();

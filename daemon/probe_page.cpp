@@ -179,6 +179,12 @@ std::string_view language_of(std::string_view accept_language) noexcept {
     return zh != accept_language.npos && (en == accept_language.npos || zh < en) ? "zh" : "en";
 }
 
+std::string why_sections(const json::object& result, std::string_view lang) {
+    return fix(result, lang) + causes(result);
+}
+
+std::string seen_sections(const json::object& result) { return controls(result) + evidence(result); }
+
 std::string probe_page(const ProbeDetails& probe, WallTime now, std::string_view lang, bool runnable) {
     const ProbeStatus& status = probe.status;
     const StateWords& state = words_of(state_of(status));
@@ -187,7 +193,8 @@ std::string probe_page(const ProbeDetails& probe, WallTime now, std::string_view
     out += "<header>\n<h1>" + html(status.name) + " <span class=\"where\">" + html(status.kind) +
            "</span></h1>\n<p role=\"status\" class=\"summary " + std::string(state.css) + "\">" +
            std::string(state.words) + "</p>\n</header>\n<main class=\"" + std::string(state.css) +
-           "\">\n<nav><a href=\"../\">all probes</a></nav>\n<p class=\"what\">" + html(status.target) +
+           "\">\n<nav><a href=\"../\">all probes</a> · <a href=\"../incidents?probe=" +
+           percent_encoded(status.name) + "\">its incidents</a></nav>\n<p class=\"what\">" + html(status.target) +
            "</p>\n";
     if (!status.sentence.empty()) out += "<p class=\"sentence\">" + html(status.sentence) + "</p>\n";
     out += "<dl>\n";

@@ -22,6 +22,11 @@ struct ProbeDetails {
 /// `lang`: of the fix, "en" or "zh"; `runnable`: it may be run from here (POST /api/v1/probes/NAME/run).
 std::string probe_page(const ProbeDetails& probe, WallTime now, std::string_view lang, bool runnable);
 
+/// The parts of a page that say what a failed result (result_json.hpp) comes from and what to do, and what it
+/// was seen by.
+std::string why_sections(const boost::json::object& result, std::string_view lang);
+std::string seen_sections(const boost::json::object& result);
+
 /// "zh" if a reader who sends this Accept-Language wants Chinese before English, else "en".
 std::string_view language_of(std::string_view accept_language) noexcept;
 

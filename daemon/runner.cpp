@@ -29,6 +29,10 @@ constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto standing_after = 10s;
 /// For a probe that leaves to put away what it kept; a stop as a whole has 4.5 s (app.cpp).
 constexpr auto leaving_patience = 2s;
+/// A result of a run that ended so long ago at most is given to who asks for one now.
+constexpr auto just_ended = 1s;
+/// Who wait for one probe's next run at once.
+constexpr std::size_t most_waiters = 64;
 /// A keyword in a log speaks for what fails now if it was found this long ago at most.
 constexpr auto keyword_holds = 15min;
 
@@ -141,8 +145,30 @@ void Runner::run_now() {
     if (asleep_ != nullptr) asleep_->cancel();
 }
 
+void Runner::answer_with_next(std::shared_ptr<RunWaiter> waiter) {
+    waiters_.push_back(std::move(waiter));
+    if (stopping_)
+        refuse_waiters("the probe is being stopped");
+    else if (waiters_.size() > most_waiters)
+        refuse_waiters("too many wait for this probe");
+    else if (!running_ && last_ && shared_.now() - last_at_ < just_ended)
+        answer_waiters(last_);
+    else
+        run_now();
+}
+
+void Runner::answer_waiters(const std::shared_ptr<const ProbeNow>& answer) {
+    for (const auto& waiter : std::exchange(waiters_, {})) waiter->answer(answer);
+}
+
+void Runner::refuse_waiters(std::string why) {
+    if (waiters_.empty()) return;
+    answer_waiters(std::make_shared<const ProbeNow>(ProbeNow{.refused = std::move(why)}));
+}
+
 void Runner::stop() {
     stopping_ = true;
+    refuse_waiters("the probe is being stopped");
     // A successor of this name has another verdict.
     shared_.verdicts.forget(settings_->system, settings_->name);
     cancel_.emit(asio::cancellation_type::terminal);
@@ -158,15 +184,18 @@ asio::awaitable<void> Runner::loop() {
         const bool confirmation = confirm_.has_value();
         due_ = confirm_.value_or(slot);
         confirm_.reset();
-        timer.expires_at(due_);
+        // Who asked before there was a sleep to wake from is not kept waiting for the schedule.
+        timer.expires_at(waiters_.empty() ? due_ : Clock::time_point::min());
         asleep_ = &timer;
         co_await timer.async_wait(no_throw);
         asleep_ = nullptr;
         if (stopping_) break;
         // Woken before its time, it is not late.
+        const bool asked_for = shared_.now() < due_;
         due_ = std::min(due_, shared_.now());
         if (shared_.in_flight >= shared_.max_concurrent) {
             metrics_.skipped(Skip::admission);
+            refuse_waiters("as many runs as may be are under way already");
         } else {
             shared_.metrics.start_lateness(shared_.now() - due_);
             // A bug in one run must not end all the runs to come.
@@ -180,11 +209,14 @@ asio::awaitable<void> Runner::loop() {
                 log::error("a run could not be recorded: please report this",
                            {{"probe", settings_->name}, {"error", bug}});
                 if (std::exchange(running_, false)) shared_.metrics.runs_in_flight(--shared_.in_flight);
+                refuse_waiters("the run could not be recorded: the log says more");
             }
             if (shared_.state != nullptr) shared_.state->run_ended(settings_->name);
         }
-        // A confirmation does not use its slot up.
-        const auto next = schedule.after(confirmation ? slot - settings_->interval : slot, shared_.now());
+        // A confirmation does not use its slot up, nor does a run that somebody asked for: who asks again and
+        // again would put the schedule off for ever.
+        const bool keeps_slot = confirmation || asked_for;
+        const auto next = schedule.after(keeps_slot ? slot - settings_->interval : slot, shared_.now());
         for (std::uint64_t i = 0; i < next.missed; ++i) metrics_.skipped(Skip::overlap);
         slot = next.due;
         // Also drops the one that is never due.
@@ -276,6 +308,9 @@ void Runner::record(RunResult result, Clock::time_point began, const Incidents::
         controls_.clear();
     }
 
+    last_ = std::make_shared<const ProbeNow>(ProbeNow{.run = result, .label = std::string(found.label())});
+    last_at_ = shared_.now();
+    answer_waiters(last_);
     ++shared_.revision;
     latest_ = to_json(*settings_, shared_.location, result, found);
     history_.add(result, found.label());

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -17,6 +18,7 @@
 #include "daemon/history.hpp"
 #include "daemon/incidents.hpp"
 #include "daemon/metrics.hpp"
+#include "daemon/probe_now.hpp"
 #include "daemon/schedule.hpp"
 #include "daemon/store.hpp"
 #include "daemon/web.hpp"
@@ -45,6 +47,8 @@ struct Shared {
     std::function<std::uint64_t()> seed{};  ///< randomness for each probe's own generator
     /// Told about every run that has a result. May be empty.
     std::function<void(const ProbeSettings&, const RunResult&, const Diagnosis&, const Standing&)> judged{};
+    /// The id of the open incident in which a probe fails; empty if there is none. May be empty itself.
+    std::function<std::string(const std::string& probe)> incident_of{};
     std::function<Clock::time_point()> now = Clock::now;
     std::function<WallTime()> wall = std::chrono::system_clock::now;
 };
@@ -61,6 +65,9 @@ public:
     void stop();
     /// Starts the next run at once, if none is under way.
     void run_now();
+    /// Answers `waiter` with the result of the run under way, or starts one for it. One that has just ended
+    /// is taken too: so nobody can make a probe run more often than once a second.
+    void answer_with_next(std::shared_ptr<RunWaiter> waiter);
     /// For Exchange.
     Exchange::Answerer answerer() const;
     const ProbeSettings& settings() const noexcept { return *settings_; }
@@ -89,6 +96,8 @@ private:
     boost::asio::awaitable<void> ask_anchors(RunResult& result);
     boost::asio::awaitable<void> experiment(RunResult& result);
     void record(RunResult result, Clock::time_point began, const Incidents::Step& step, bool confirmation);
+    void answer_waiters(const std::shared_ptr<const ProbeNow>& answer);
+    void refuse_waiters(std::string why);
     /// The kind's diagnosis, and what other probes and logs know beside it.
     Diagnosis diagnosed(const RunResult& result, Clock::time_point began);
 
@@ -119,6 +128,9 @@ private:
     History history_{};
     std::vector<HopStatus> walked_{};
     boost::asio::steady_timer* asleep_ = nullptr;  // until the next run
+    std::vector<std::shared_ptr<RunWaiter>> waiters_{};
+    std::shared_ptr<const ProbeNow> last_{};  // of the last run, while somebody may want it
+    Clock::time_point last_at_{};             // when that ended
 };
 
 }  // namespace livecanary::daemon

@@ -304,6 +304,11 @@ private:
             read_alerting(*in);
             in->unread();
         }
+        if (auto in = root.table("incidents")) {
+            in->optional("keep", settings_->keep_incidents, 1h, 10 * 365 * 24h);
+            in->optional("max", settings_->most_incidents, 10, 10'000);
+            in->unread();
+        }
         if (auto in = root.table("defaults")) {
             read_timing(*in, defaults_);
             in->unread();

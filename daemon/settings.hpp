@@ -60,6 +60,8 @@ struct Settings {
     AlertmanagerAccess alertmanager_access{};
     std::string grafana_url{};  ///< where alerts' dashboard_url leads; empty: to the daemon's own page
     std::string lang = "en";
+    std::chrono::milliseconds keep_incidents = std::chrono::hours(90 * 24);  ///< after their end
+    std::size_t most_incidents = 1000;
     std::vector<ProbeSettings> probes{};  ///< the enabled ones, in the order of the files
     std::size_t disabled_probes = 0;
 };

@@ -18,7 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 /// Of the tables below. A file of a later version is left alone: a newer daemon may be at work in it.
-constexpr std::int64_t schema_version = 3;
+constexpr std::int64_t schema_version = 4;
 /// What turns a file of each version into one of the next.
 constexpr const char* schema[schema_version] = {
     "CREATE TABLE litter (probe TEXT NOT NULL, store TEXT NOT NULL, item TEXT NOT NULL, made_ms INTEGER NOT "
@@ -29,7 +29,9 @@ constexpr const char* schema[schema_version] = {
     " PRIMARY KEY (probe, key)) WITHOUT ROWID;"
     "PRAGMA user_version = 2;",
     "CREATE TABLE alert (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-    "PRAGMA user_version = 3;"};
+    "PRAGMA user_version = 3;",
+    "CREATE TABLE incident (id TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "PRAGMA user_version = 4;"};
 
 /// Another process writes for milliseconds; somebody with a shell open may do so for as long as he likes.
 constexpr int busy_milliseconds = 1000;
@@ -227,7 +229,8 @@ void StateFile::file_lost() {
         pending_[key] = entry;
     }
     for (const auto& [key, value] : memories_) pending_memories_.insert(key);
-    for (const auto& [name, text] : alerts_) pending_alerts_.insert(name);
+    alerts_.lost();
+    incidents_.lost();
 }
 
 /// The entries as the file has them, with what waits to be written.
@@ -258,16 +261,16 @@ bool StateFile::load_memories() {
     while ((code = select.step()) == SQLITE_ROW)
         memories_.try_emplace({select.text(0), select.text(1)}, select.text(2));
     if (code != SQLITE_DONE) return failed(code);
-    return load_alerts();
+    return load_texts(alerts_) && load_texts(incidents_);
 }
 
 /// Likewise; what waits to be removed is not known again.
-bool StateFile::load_alerts() {
-    Statement select(database_.get(), "SELECT name, value FROM alert");
+bool StateFile::load_texts(Texts& texts) {
+    Statement select(database_.get(), texts.sql.select);
     int code = SQLITE_OK;
     while ((code = select.step()) == SQLITE_ROW)
-        if (auto name = select.text(0); !pending_alerts_.contains(name))
-            alerts_.try_emplace(std::move(name), select.text(1));
+        if (auto name = select.text(0); !texts.pending.contains(name))
+            texts.known.try_emplace(std::move(name), select.text(1));
     return code == SQLITE_DONE || failed(code);
 }
 
@@ -278,12 +281,24 @@ void StateFile::remember(const MemoryKey& key, std::string value) {
 }
 
 void StateFile::keep_alert(const std::string& name, std::optional<std::string> text) {
+    keep(alerts_, name, std::move(text));
+}
+
+void StateFile::keep_incident(const std::string& id, std::optional<std::string> text) {
+    keep(incidents_, id, std::move(text));
+}
+
+void StateFile::keep(Texts& texts, const std::string& name, std::optional<std::string> text) {
     if (text)
-        alerts_[name] = *std::move(text);
-    else if (alerts_.erase(name) == 0)
+        texts.known[name] = *std::move(text);
+    else if (texts.known.erase(name) == 0)
         return;
-    pending_alerts_.insert(name);
+    texts.pending.insert(name);
     write();
+}
+
+void StateFile::Texts::lost() {
+    for (const auto& [name, text] : known) pending.insert(name);
 }
 
 /// Lets go of a file that is no longer the one at our path: what is written to it would be lost.
@@ -299,7 +314,9 @@ void StateFile::check_place() {
 
 /// Writes all that waits, if it can be.
 void StateFile::write() {
-    if (pending_.empty() && pending_memories_.empty() && pending_alerts_.empty()) return;
+    if (pending_.empty() && pending_memories_.empty() && alerts_.pending.empty() &&
+        incidents_.pending.empty())
+        return;
     check_place();
     if (!database_) open();
     bool done = database_ && write_pending();
@@ -321,7 +338,7 @@ bool StateFile::write_pending() {
     const bool done =
         std::ranges::all_of(pending_, [this](const auto& p) { return write_one(p.first, p.second); }) &&
         std::ranges::all_of(pending_memories_, [this](const auto& key) { return write_memory(key); }) &&
-        std::ranges::all_of(pending_alerts_, [this](const auto& name) { return write_alert(name); });
+        write_texts(alerts_) && write_texts(incidents_);
     if (!done || !run("COMMIT")) {
         // Some failures end the transaction, some leave it open.
         sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
@@ -331,7 +348,8 @@ bool StateFile::write_pending() {
         if (const auto at = entries_.find(key); at != entries_.end()) at->second.written = true;
     pending_.clear();
     pending_memories_.clear();
-    pending_alerts_.clear();
+    alerts_.pending.clear();
+    incidents_.pending.clear();
     return true;
 }
 
@@ -346,16 +364,15 @@ bool StateFile::write_memory(const MemoryKey& key) {
     return code == SQLITE_DONE || failed(code);
 }
 
-bool StateFile::write_alert(const std::string& name) {
-    const auto at = alerts_.find(name);
-    Statement statement(database_.get(), at != alerts_.end()
-                                             ? "INSERT INTO alert (name, value) VALUES (?1, ?2)"
-                                               " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-                                             : "DELETE FROM alert WHERE name = ?1");
-    statement.bind(1, name);
-    if (at != alerts_.end()) statement.bind(2, at->second);
-    const int code = statement.step();
-    return code == SQLITE_DONE || failed(code);
+bool StateFile::write_texts(const Texts& texts) {
+    for (const auto& name : texts.pending) {
+        const auto at = texts.known.find(name);
+        Statement statement(database_.get(), at != texts.known.end() ? texts.sql.put : texts.sql.remove);
+        statement.bind(1, name);
+        if (at != texts.known.end()) statement.bind(2, at->second);
+        if (const int code = statement.step(); code != SQLITE_DONE) return failed(code);
+    }
+    return true;
 }
 
 bool StateFile::write_one(const LitterKey& key, const std::optional<LitterEntry>& entry) {

@@ -1,6 +1,6 @@
 #pragma once
-// The ledger, what probes remember and which alerts there are, as they stand in SQLite; in memory while the
-// disk cannot be had.
+// The ledger, what probes remember, which alerts there are and which incidents there were, as they stand in
+// SQLite; in memory while the disk cannot be had.
 // Blocking: for the store's own thread.
 #include <chrono>
 #include <compare>
@@ -71,12 +71,16 @@ public:
     void remember(const MemoryKey& key, std::string value);
     /// As record(); nothing: the alert is forgotten.
     void keep_alert(const std::string& name, std::optional<std::string> text);
+    /// Likewise.
+    void keep_incident(const std::string& id, std::optional<std::string> text);
 
     const std::map<LitterKey, LitterEntry>& entries() const noexcept { return entries_; }
     /// What this process remembered, and what stood in the file when it was opened: nobody else writes it.
     const std::map<MemoryKey, std::string>& memories() const noexcept { return memories_; }
     /// Likewise, by name.
-    const std::map<std::string, std::string>& alerts() const noexcept { return alerts_; }
+    const std::map<std::string, std::string>& alerts() const noexcept { return alerts_.known; }
+    /// Likewise, by id.
+    const std::map<std::string, std::string>& incidents() const noexcept { return incidents_.known; }
     const StateOptions& options() const noexcept { return options_; }
     /// Why we work in memory; empty if what was asked for last is on disk.
     const std::string& trouble() const noexcept { return trouble_; }
@@ -100,9 +104,20 @@ private:
     bool write_pending();
     bool write_one(const LitterKey& key, const std::optional<LitterEntry>& entry);
     bool write_memory(const MemoryKey& key);
-    bool write_alert(const std::string& name);
     bool load_memories();
-    bool load_alerts();
+    /// A table of names and texts that are kept until they are removed.
+    struct Texts {
+        struct Sql {
+            const char *select, *put, *remove;
+        };
+        Sql sql;
+        std::map<std::string, std::string> known{};
+        std::set<std::string> pending{};  ///< not yet written; one that is not known: to be removed
+        void lost();
+    };
+    void keep(Texts& texts, const std::string& name, std::optional<std::string> text);
+    bool load_texts(Texts& texts);
+    bool write_texts(const Texts& texts);
     bool run(const char* sql);
     bool number(const char* sql, std::int64_t& out);
     bool failed(int code, std::string words = {});
@@ -116,9 +131,15 @@ private:
         pending_{};  ///< not yet written; nothing: to be struck out
     std::map<MemoryKey, std::string> memories_{};
     std::set<MemoryKey> pending_memories_{};  ///< not yet written
-    std::map<std::string, std::string> alerts_{};
-    std::set<std::string> pending_alerts_{};  ///< not yet written; one that is not in alerts_: to be removed
-    Clock::time_point opened_{};              ///< or tried to
+    Texts alerts_{.sql = {"SELECT name, value FROM alert",
+                          "INSERT INTO alert (name, value) VALUES (?1, ?2)"
+                          " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                          "DELETE FROM alert WHERE name = ?1"}};
+    Texts incidents_{.sql = {"SELECT id, value FROM incident",
+                             "INSERT INTO incident (id, value) VALUES (?1, ?2)"
+                             " ON CONFLICT (id) DO UPDATE SET value = excluded.value",
+                             "DELETE FROM incident WHERE id = ?1"}};
+    Clock::time_point opened_{};  ///< or tried to
     std::uint64_t device_ = 0, inode_ = 0;
     int code_ = 0;  ///< of the last failure, as SQLite has it
     std::string trouble_{}, words_{};

@@ -180,7 +180,7 @@ std::string status_page(const Status& status, WallTime now, const PageWish& wish
         out += "</nav>\n";
     }
     return out + "</main>\n<footer>\n<p>As of " + stamp(now) + " · livecanary " + html(status.version) +
-           " · <a href=\"metrics\">metrics</a></p>\n</footer>\n</body>\n</html>\n";
+           " · <a href=\"incidents\">incidents</a> · <a href=\"metrics\">metrics</a></p>\n</footer>\n</body>\n</html>\n";
 }
 
 std::string no_status_page(std::string_view why, std::string_view root) {

@@ -16,6 +16,12 @@ namespace {
 
 LitterKey key_of(const Litter& litter) { return {litter.probe, litter.store, litter.item}; }
 
+std::vector<std::string> texts_of(const std::map<std::string, std::string>& kept) {
+    std::vector<std::string> texts;
+    for (const auto& [name, text] : kept) texts.push_back(text);
+    return texts;
+}
+
 }  // namespace
 
 error_code make_error_code(LedgerError error) noexcept {
@@ -82,11 +88,19 @@ void StateStore::keep_alert(std::string name, std::optional<std::string> text) {
 }
 
 asio::awaitable<std::vector<std::string>> StateStore::alerts() {
-    std::function<std::vector<std::string>()> work = [this] {
-        std::vector<std::string> texts;
-        for (const auto& [name, text] : file_->alerts()) texts.push_back(text);
-        return texts;
-    };
+    std::function<std::vector<std::string>()> work = [this] { return texts_of(file_->alerts()); };
+    return on_worker(std::move(work));
+}
+
+void StateStore::keep_incident(std::string id, std::optional<std::string> text) {
+    asio::post(worker_, [this, id = std::move(id), text = std::move(text)] {
+        file_->keep_incident(id, text);
+        publish();
+    });
+}
+
+asio::awaitable<std::vector<std::string>> StateStore::incidents() {
+    std::function<std::vector<std::string>()> work = [this] { return texts_of(file_->incidents()); };
     return on_worker(std::move(work));
 }
 
@@ -198,6 +212,7 @@ void StateStore::publish() {
     for (const auto& [name, before] : figures_.litter) litter.try_emplace(name);
     figures_.litter = std::move(litter);
     figures_.write_failures = file_->write_failures();
+    figures_.trouble = file_->trouble();
 }
 
 }  // namespace livecanary::daemon

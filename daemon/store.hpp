@@ -1,6 +1,6 @@
 #pragma once
-// What outlives the daemon: the ledger of what runs make at their targets, what probes remember, and the
-// alerts. On a thread of its own, since a disk may take its time.
+// What outlives the daemon: the ledger of what runs make at their targets, what probes remember, the alerts
+// and the incidents. On a thread of its own, since a disk may take its time.
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -62,6 +62,7 @@ struct StateFigures {
     std::map<std::string, Store>
         litter{};  ///< by store; stays, with no items, when the last one is struck out
     std::uint64_t write_failures = 0;
+    std::string trouble{};  ///< why nothing is durable; empty if all is well
 };
 
 /// Safe to call from any one executor at a time. What is asked for is done in the order asked.
@@ -87,6 +88,9 @@ public:
     void keep_alert(std::string name, std::optional<std::string> text);
     /// What is kept.
     boost::asio::awaitable<std::vector<std::string>> alerts();
+    /// Likewise an incident (incident_book.hpp).
+    void keep_incident(std::string id, std::optional<std::string> text);
+    boost::asio::awaitable<std::vector<std::string>> incidents();
 
     /// The entries in nobody's hands, oldest first. Looks at the file: other processes write to it too.
     boost::asio::awaitable<std::vector<Litter>> leftovers();

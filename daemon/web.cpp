@@ -1,7 +1,7 @@
 // Theory of operation. One thread runs the web loop, and everything here belongs to it. A connection is the
 // coroutine `serve`: read a request, answer it, until the client or `stop` ends it. Answers come from the
-// rooms beside this one: `web_pages`, `web_api` and `web_events`; what only the probe loop knows is asked
-// there through `web_questions`.
+// rooms beside this one: `web_pages`, `web_api`, `web_probe` and `web_events`; what only the probe loop knows
+// is asked there through `web_questions`.
 #include "daemon/web.hpp"
 
 #include <array>
@@ -29,6 +29,7 @@
 #include "daemon/web_api.hpp"
 #include "daemon/web_events.hpp"
 #include "daemon/web_pages.hpp"
+#include "daemon/web_probe.hpp"
 #include "daemon/web_questions.hpp"
 #include "daemon/web_reply.hpp"
 
@@ -291,6 +292,7 @@ private:
         if (path == "/-/healthy") co_return co_await state(backend_.unhealthy, "livecanary is healthy");
         if (path == "/-/ready") co_return co_await state(backend_.not_ready, "livecanary is ready");
         if (path == "/-/reload") co_return co_await reload();
+        if (web::ProbeRuns::access(path) != Access::none) co_return co_await probe_runs_.answer(request);
         co_return sentence(http::status::service_unavailable, "too many pages are being told of changes");
     }
 
@@ -305,7 +307,7 @@ private:
         if (path == "/-/reload") return Access::post;
         const bool known = path == "/metrics" || path == "/-/healthy" || path == "/-/ready" ||
                            web::EventStreams::is_path(path);
-        return known ? Access::reads : Access::none;
+        return known ? Access::reads : web::ProbeRuns::access(path);
     }
 
     asio::awaitable<Reply> metrics() {
@@ -376,6 +378,7 @@ private:
     web::EventStreams events_{options_, backend_, questions_};
     web::Pages pages_{options_, backend_, questions_};
     web::Api api_{options_, backend_, questions_};
+    web::ProbeRuns probe_runs_{backend_, questions_};
     std::vector<tcp::acceptor> acceptors_{};
     std::vector<tcp::endpoint> endpoints_{};
     asio::steady_timer room_{io_,

@@ -33,6 +33,11 @@ struct HopStatus {
 };
 
 struct ProbeDetails;  // probe_page.hpp
+// incident_book.hpp
+struct IncidentWish;
+struct IncidentList;
+struct IncidentView;
+struct ProbeNow;  // probe_now.hpp
 
 /// One probe as the status page shows it.
 struct ProbeStatus {
@@ -67,6 +72,15 @@ struct WebBackend {
     std::function<std::string(const std::string& name)> results{};
     /// Everything about one probe; null if there is none of that name.
     std::function<std::shared_ptr<const ProbeDetails>(const std::string& name)> details{};
+    /// The incidents that are wished for; never null.
+    std::function<std::shared_ptr<const IncidentList>(const IncidentWish& wish)> incidents{};
+    /// One of them; null if there is none of that id.
+    std::function<std::shared_ptr<const IncidentView>(const std::string& id)> incident{};
+    /// What the daemon itself is at: a JSON object.
+    std::function<std::string()> own_status{};
+    /// The result of a run of that probe: the one under way, or one that is started for it.
+    std::function<boost::asio::awaitable<std::shared_ptr<const ProbeNow>>(const std::string& name)>
+        probe_now{};
     /// Runs a probe now, unless it runs already. False: there is none of that name.
     std::function<bool(const std::string& name)> run_now{};
     /// Another number whenever some probe has a new result.

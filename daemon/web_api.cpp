@@ -3,6 +3,8 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "daemon/incident_book.hpp"
+#include "daemon/incident_page.hpp"
 #include "daemon/page.hpp"
 #include "daemon/probe_page.hpp"
 
@@ -14,6 +16,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view probes_path = "/api/v1/probes";
+constexpr std::string_view incidents_path = "/api/v1/incidents";
+constexpr std::string_view status_path = "/api/v1/status";
 
 /// What stands in `path` behind `start` and a '/'; nothing if it is not below it.
 std::optional<std::string_view> below(std::string_view path, std::string_view start) {
@@ -48,11 +52,15 @@ bool is_foreign(const Request& request) {
 Access Api::access(std::string_view path) {
     if (const auto name = below(path, probes_path))
         return name->ends_with("/run") ? Access::post : Access::reads;
-    return Access::none;
+    return path == status_path || below(path, incidents_path) ? Access::reads : Access::none;
 }
 
 asio::awaitable<Reply> Api::answer(const Request& request) {
-    std::string name(*below(target_of(request).path, probes_path));
+    const auto [path, query] = target_of(request);
+    if (path == status_path) return own_status();
+    if (path == incidents_path) return incidents(std::string(query));
+    if (const auto id = below(path, incidents_path)) return incident(std::string(*id));
+    std::string name(*below(path, probes_path));
     if (name.ends_with("/run")) {
         name.resize(name.size() - 4);
         return run_now(std::move(name), request);
@@ -99,6 +107,37 @@ asio::awaitable<Reply> Api::runs(std::string name) {
     if (!answer->value) co_return no_answer(answer->failed);
     if (!*answer->value) co_return no_such("probe");
     co_return success(R"({"runs":)" + json::serialize(to_json((*answer->value)->runs)) + '}');
+}
+
+asio::awaitable<Reply> Api::own_status() {
+    const auto answer = co_await questions_.ask_at_once(backend_.own_status);
+    if (!answer->value) co_return no_answer(answer->failed);
+    co_return success(*answer->value);
+}
+
+asio::awaitable<Reply> Api::incidents(std::string query) {
+    IncidentWish wish;
+    const std::string mistake = read_wish(query, wish);
+    if (!mistake.empty()) co_return error(http::status::bad_request, "bad_data", mistake);
+    using List = std::shared_ptr<const IncidentList>;
+    const std::function<List()> question = [function = backend_.incidents, wish] { return function(wish); };
+    const auto answer = co_await questions_.ask_at_once(question);
+    if (!answer->value) co_return no_answer(answer->failed);
+    const IncidentList& list = **answer->value;
+    const json::object data{
+        {"incidents", to_json(list.incidents)}, {"count", list.count}, {"page", wish.page}};
+    co_return success(json::serialize(data));
+}
+
+asio::awaitable<Reply> Api::incident(std::string id) {
+    using View = std::shared_ptr<const IncidentView>;
+    const std::function<View()> question = [function = backend_.incident, id] { return function(id); };
+    const auto answer = co_await questions_.ask_at_once(question);
+    if (!answer->value) co_return no_answer(answer->failed);
+    if (!*answer->value) co_return no_such("incident");
+    json::object data = to_json((*answer->value)->incident, true);
+    data["at_the_same_time"] = to_json((*answer->value)->beside);
+    co_return success(json::serialize(data));
 }
 
 Reply Api::no_answer(bool failed) const {

@@ -26,6 +26,9 @@ private:
     boost::asio::awaitable<Reply> run_now(std::string name, const Request& request);
     boost::asio::awaitable<Reply> results(std::string name);
     boost::asio::awaitable<Reply> runs(std::string name);
+    boost::asio::awaitable<Reply> own_status();
+    boost::asio::awaitable<Reply> incidents(std::string query);
+    boost::asio::awaitable<Reply> incident(std::string id);
     Reply no_answer(bool failed) const;
 
     const WebOptions& options_;

@@ -25,6 +25,8 @@ public:
 private:
     boost::asio::awaitable<Reply> status(std::string query);
     boost::asio::awaitable<Reply> probe(std::string name, std::string_view lang);
+    boost::asio::awaitable<Reply> incidents(std::string query);
+    boost::asio::awaitable<Reply> incident(std::string id, std::string_view lang);
     Reply no_answer(bool failed, std::string_view root) const;
 
     const WebOptions& options_;

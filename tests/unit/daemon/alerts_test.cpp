@@ -9,7 +9,10 @@
 
 #include <boost/json/parse.hpp>
 
+#include "daemon/because_zh.hpp"
 #include "daemon/result_json.hpp"
+#include "daemon/rules.hpp"
+#include "probes/catalogue/catalogue.hpp"
 #include "tests/unit/daemon/scripted_probe.hpp"
 
 namespace livecanary::daemon {
@@ -405,6 +408,41 @@ TEST_F(AlertText, AClassNamesItsCandidatesAndWhatIsUnknownSaysSo) {
     EXPECT_EQ(unknown.at("fix"), "");
     EXPECT_EQ(unknown.at("runbook_url"),
               "https://github.com/livecanary/livecanary/blob/main/docs/alerts.md#livecanaryprobefailing");
+}
+
+TEST_F(AlertText, InChineseSaysWhyInChineseToo) {
+    const auto run = failed(make_error_code(boost::system::errc::connection_reset));
+    const auto description = [&](const Diagnosis& found) {
+        return alert_annotations(settings(), "sh", run, found, {}, "zh").at("description");
+    };
+    const std::string open =
+        description(one_of(CauseClass::push_refused, {{Cause::push_wrong_hotlink_key, "the likeliest"}}, ""));
+    EXPECT_EQ(open.find("the likeliest"), std::string::npos) << open;
+    EXPECT_NE(open.find("可能的原因：push_wrong_hotlink_key（" +
+                        std::string(entry(Cause::push_wrong_hotlink_key).title.zh) + "）。"),
+              std::string::npos)
+        << open;
+    EXPECT_NE(
+        description(claim(Cause::push_wrong_hotlink_key, "status 7; push-b, at another domain, is accepted"))
+            .find("依据：status 7；另一域名的 push-b 被接受。"),
+        std::string::npos);
+}
+
+TEST_F(AlertText, InChineseHasWordsForEveryRule) {
+    for (const Rule& rule : rules()) {
+        EXPECT_TRUE(rule_words_zh(rule.why)) << rule.id << ": " << rule.why;
+        std::string said(rule.why);
+        said.replace(said.find("{}"), 2, "a-1, b_2");
+        const std::string zh = because_zh(said + ": what it saw");
+        EXPECT_NE(zh.find("a-1, b_2"), std::string::npos);
+        EXPECT_TRUE(zh.ends_with("：what it saw")) << zh;
+        EXPECT_EQ(zh.find(std::string(rule.why).substr(rule.why.find("{}") + 2, 8)), std::string::npos) << zh;
+    }
+    EXPECT_EQ(because_zh("it said no; x passes with what the backend issues, and nothing else is left"),
+              "it said no；x 用后端签发的签名可以通过，且别无其他可能");
+    EXPECT_EQ(because_zh("the log read by log says so too: [error] {} passes"),
+              "log 读取的日志也如此显示：[error] {} passes");
+    EXPECT_EQ(because_zh(""), "");
 }
 
 TEST_F(AlertText, WordsOfAPeerAreCutAtACharacter) {

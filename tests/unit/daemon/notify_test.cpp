@@ -2,17 +2,24 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/json/parse.hpp>
 
 #include "daemon/result_json.hpp"
 #include "tests/support/http_server.hpp"
 #include "tests/support/scripted_peer.hpp"
+#include "tests/support/tls_peer.hpp"
 #include "tests/unit/daemon/scripted_probe.hpp"
 #include "tests/unit/daemon/state_folder.hpp"
 
@@ -126,6 +133,17 @@ TEST_F(NotifyTest, PostsToTheV2ApiAndCounts) {
     EXPECT_LE(alerts(server.last())[0].at("endsAt").as_string(), body[0].at("endsAt").as_string());
 }
 
+TEST_F(NotifyTest, LeadsToTheIncidentItIsOf) {
+    shared.incident_of = [](const std::string& of) {
+        return of == "p" ? std::string("0123") : std::string();
+    };
+    ScriptedHttpServer server(io, always(http_says::status(200)));
+    send_to({base(server)});
+    fail();
+    run_until(io, [&] { return figures().sent == 1; });
+    EXPECT_EQ(alerts(server.last())[0].at("generatorURL").as_string(), "http://canary:9877/incidents/0123");
+}
+
 TEST_F(NotifyTest, LogsInIfItIsTold) {
     ScriptedHttpServer server(io, always(http_says::status(200)));
     settings.alertmanager_access.user = "canary";
@@ -134,6 +152,46 @@ TEST_F(NotifyTest, LogsInIfItIsTold) {
     fail();
     run_until(io, [&] { return figures().sent == 1; });
     EXPECT_EQ(server.last().headers.at("authorization"), "Basic Y2FuYXJ5OmE6Yg==");
+}
+
+/// An Alertmanager behind TLS, for one request.
+asio::awaitable<void> takes_alerts(livecanary::test::TlsStream& stream) {
+    std::string request;
+    co_await asio::async_read_until(stream, asio::dynamic_buffer(request), "}]", net::no_throw);
+    const std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    co_await asio::async_write(stream, asio::buffer(answer), net::no_throw);
+}
+
+TEST_F(NotifyTest, OverTlsOnlyToWhomItTrusts) {
+    const livecanary::test::Certificate authority({.common_name = "ours", .authority = true});
+    const livecanary::test::Certificate stranger({.common_name = "another", .authority = true});
+    const livecanary::test::Certificate certificate({.common_name = "a", .names = {"IP:127.0.0.1"}},
+                                                    &authority);
+    const std::string ca_file = testing::TempDir() + "livecanary_am_" + std::to_string(::getpid()) + ".pem";
+    livecanary::test::TlsPeer peer(io, certificate, takes_alerts);
+    const std::vector urls{"https://127.0.0.1:" + std::to_string(peer.endpoint().port())};
+    settings.alertmanager_access.password = config::Secret("a:b");
+    settings.alertmanager_access.user = "canary";
+
+    // The system's authorities do not know it.
+    send_to(urls);
+    fail();
+    run_until(io, [&] { return figures().failed >= 2; });
+    EXPECT_EQ(figures().trouble, "the certificate is not signed by anyone we trust");
+    // Nor does another authority of the operator's own.
+    stranger.save(ca_file);
+    settings.alertmanager_access.ca_file = ca_file;
+    send_to(urls);
+    run_until(io, [&] { return figures().failed >= 2; });
+    EXPECT_EQ(peer.seen().handshakes, 0) << "it heard neither alerts nor the password";
+    authority.save(ca_file);
+    // The file is read again once it is another.
+    std::filesystem::last_write_time(ca_file, std::filesystem::file_time_type::clock::now() - 1h);
+    run_until(io, [&] { return figures().sent > figures().failed; });
+    EXPECT_EQ(peer.seen().handshakes, 1);
+    EXPECT_EQ(figures().trouble, "");
+    EXPECT_EQ(notifier->figures().queue, 0U);
+    std::filesystem::remove(ca_file);
 }
 
 TEST_F(NotifyTest, TriesAgainWhatWasNotTakenAndNotWhatWasRefused) {

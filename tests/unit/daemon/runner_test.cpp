@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -468,6 +470,7 @@ TEST_F(RunnerTest, RunsAtOnceWhenAskedToAndNotTwice) {
     auto& one = start(probe.settings(1h));
     run_until(io, [&] { return one.runner->status(Clock::now()).until_next > 0ms; });
     EXPECT_EQ(probe.started, 0);
+    const auto until_slot = one.runner->status(Clock::now()).until_next;
     one.runner->run_now();
     run_until(io, [&] { return probe.started == 1; });
     one.runner->run_now();  // it runs already
@@ -475,6 +478,7 @@ TEST_F(RunnerTest, RunsAtOnceWhenAskedToAndNotTwice) {
     run_until_series(one, "runs_total", 1);
     EXPECT_EQ(probe.most_at_once, 1);
     EXPECT_GT(one.runner->status(Clock::now()).until_next, 0ms) << "and its schedule goes on";
+    EXPECT_LE(one.runner->status(Clock::now()).until_next, until_slot) << "from where it was";
     EXPECT_EQ(probe.started, 1);
 }
 
@@ -538,6 +542,86 @@ TEST_F(RunnerTest, AKeywordOfALogConfirmsACauseAndClaimsNone) {
     Diagnosis none;
     confirm_by_keywords(none, {notice}, now, 15min);
     EXPECT_TRUE(none.because.empty());
+}
+
+asio::awaitable<void> take_answer(std::shared_ptr<RunWaiter> waiter, std::shared_ptr<const ProbeNow>& into) {
+    into = co_await wait_for(std::move(waiter));
+}
+
+/// What somebody who asks for a run gets, once it is there.
+struct AskedFor {
+    AskedFor(asio::io_context& io, Runner& runner) {
+        auto waiter = std::make_shared<RunWaiter>(io.get_executor());
+        asio::co_spawn(io, take_answer(waiter, answer), asio::detached);
+        runner.answer_with_next(waiter);
+    }
+    std::shared_ptr<const ProbeNow> answer{};
+};
+
+TEST_F(RunnerTest, WhoeverAsksForARunGetsItsResultAndNobodyStartsASecond) {
+    auto& probe = scripted({waits_for(gate), fails()});
+    auto& one = start(probe.settings(1h));
+    // It is not due for up to an hour, so the first one who asks starts it.
+    AskedFor first(io, *one.runner);
+    run_until(io, [&] { return probe.started == 1; });
+    AskedFor second(io, *one.runner);
+    for (int i = 0; i < 20; ++i) io.poll();
+    EXPECT_EQ(first.answer, nullptr);
+    EXPECT_EQ(probe.started, 1);
+    gate.open();
+    run_until(io, [&] { return first.answer && second.answer; });
+    EXPECT_EQ(first.answer, second.answer) << "one run for both";
+    EXPECT_EQ(first.answer->run.outcome(), RunOutcome::ok);
+    // One who asks as soon as it has ended gets the same: else a client in a loop would be a load.
+    AskedFor third(io, *one.runner);
+    run_until(io, [&] { return third.answer != nullptr; });
+    EXPECT_EQ(third.answer, first.answer);
+    EXPECT_EQ(probe.started, 1);
+    shift += 1s;
+    AskedFor fourth(io, *one.runner);
+    run_until(io, [&] { return fourth.answer != nullptr; });
+    EXPECT_EQ(probe.started, 2);
+    EXPECT_EQ(fourth.answer->run.outcome(), RunOutcome::failed);
+    EXPECT_EQ(probe.most_at_once, 1);
+}
+
+TEST_F(RunnerTest, WhoWaitsForARunThatCannotBeIsTold) {
+    auto& probe = scripted({waits_for(gate)});
+    auto& one = start(probe.settings(1h));
+    shared.max_concurrent = 0;
+    AskedFor full(io, *one.runner);
+    run_until(io, [&] { return full.answer != nullptr; });
+    EXPECT_EQ(full.answer->refused, "as many runs as may be are under way already");
+    shared.max_concurrent = 1;
+    AskedFor cut(io, *one.runner);
+    run_until(io, [&] { return probe.started == 1; });
+    one.runner->stop();
+    AskedFor late(io, *one.runner);
+    run_until(io, [&] { return cut.answer && late.answer && one.ended; });
+    EXPECT_EQ(cut.answer->refused, "the probe is being stopped");
+    EXPECT_EQ(late.answer->refused, "the probe is being stopped");
+}
+
+TEST(ProbeNowText, IsBlackboxExportersWhereTheNumberIsTheSame) {
+    Env env;
+    ProbeRun run(env, 1s);
+    run.enter(test::dns, run.started());
+    run.enter(publish, run.started() + 250ms);
+    ProbeNow answer{.run = run.fail(make_error_code(boost::system::errc::connection_refused)),
+                    .label = "push_refused"};
+    answer.run.duration = 500ms;
+    const std::string failed = exposition(answer);
+    for (const char* line :
+         {"# TYPE probe_success gauge\nprobe_success 0\n", "\nprobe_inconclusive 0\n",
+          "\nprobe_duration_seconds 0.5\n", "\nprobe_dns_lookup_time_seconds 0.25\n",
+          "\nprobe_phase_duration_seconds{phase=\"dns\"} 0.25\n",
+          "\nprobe_failing{phase=\"publish\",reason=\"refused\",cause=\"push_refused\"} 1\n"})
+        EXPECT_NE(failed.find(line), std::string::npos) << line << failed;
+    answer.run.inconclusive = "our own clock was stepped";
+    const std::string open = exposition(answer);
+    EXPECT_EQ(open.find("\nprobe_success "), std::string::npos) << "nothing is proven";
+    EXPECT_EQ(open.find("probe_failing"), std::string::npos);
+    EXPECT_NE(open.find("\nprobe_inconclusive 1\n"), std::string::npos);
 }
 
 }  // namespace

@@ -52,6 +52,8 @@ TEST(Settings, DefaultsOfAnEmptyFile) {
     EXPECT_TRUE(settings.anchors.empty());
     EXPECT_TRUE(settings.alertmanagers.empty());
     EXPECT_EQ(settings.lang, "en");
+    EXPECT_EQ(settings.keep_incidents, 90 * 24h);
+    EXPECT_EQ(settings.most_incidents, 1000U);
     EXPECT_TRUE(settings.probes.empty());
 }
 
@@ -75,6 +77,9 @@ user = "canary"
 password = { env = "ALERT_PASSWORD" }
 grafana_url = "https://grafana.example.com/"
 lang = "zh"
+[incidents]
+keep = "30d"
+max = 10000
 [defaults]
 interval = "1m"
 timeout = "20s"
@@ -115,6 +120,8 @@ url = "x"
     EXPECT_EQ(settings.alertmanager_access.password.reveal(), "a:secret");
     EXPECT_EQ(settings.grafana_url, "https://grafana.example.com");
     EXPECT_EQ(settings.lang, "zh");
+    EXPECT_EQ(settings.keep_incidents, 30 * 24h);
+    EXPECT_EQ(settings.most_incidents, 10'000U);
 
     ASSERT_EQ(settings.probes.size(), 2);
     const ProbeSettings& first = settings.probes[0];
@@ -129,7 +136,7 @@ url = "x"
     EXPECT_EQ(first.labels, (std::map<std::string, std::string>{{"team", "live"}, {"_Site2", "上海"}}));
     EXPECT_EQ(first.maintenance.size(), 2);
     EXPECT_EQ(first.file, "l.toml");
-    EXPECT_EQ(first.at.line, 25);
+    EXPECT_EQ(first.at.line, 28);
     const ProbeSettings& second = settings.probes[1];
     EXPECT_EQ(second.kind, &test::other_kind);
     EXPECT_EQ(second.interval, 60s);

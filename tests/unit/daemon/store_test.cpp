@@ -674,7 +674,39 @@ TEST_F(Store, KeepsAlertsOverRestartsUntilTheyAreForgotten) {
     EXPECT_EQ(Shell(folder.file()).run("SELECT group_concat(name || '=' || value) FROM alert"), "c=4,d=5");
 }
 
-// What 0.1.0 wrote has no such table.
+TEST_F(Store, KeepsIncidentsBesideThem) {
+    using Texts = std::vector<std::string>;
+    auto store = open();
+    store->keep_alert("a", "alert");
+    store->keep_incident("a", "1");
+    store->keep_incident("b", "2");
+    store->keep_incident("a", "3");
+    store->keep_incident("nobody", std::nullopt);
+    EXPECT_EQ(await(store->incidents()), (Texts{"3", "2"}));
+    store.reset();
+    store = open();
+    EXPECT_EQ(await(store->incidents()), (Texts{"3", "2"}));
+    EXPECT_EQ(await(store->alerts()), Texts{"alert"});
+    store->keep_incident("b", std::nullopt);
+    // A file that is taken away is written anew, with all that is known.
+    std::filesystem::remove(folder.file());
+    store->keep_incident("c", "4");
+    EXPECT_EQ(trouble(*store), "");
+    EXPECT_EQ(store->figures().trouble, "");
+    store.reset();
+    EXPECT_EQ(Shell(folder.file()).run("SELECT group_concat(id || '=' || value) FROM incident"), "a=3,c=4");
+}
+
+TEST_F(Store, SaysInItsFiguresWhyNothingIsDurable) {
+    auto broken = options();
+    broken.directory = "/nowhere/at/all";
+    const auto store = open(broken);
+    EXPECT_NE(store->figures().trouble, "");
+    store->keep_incident("a", "1");
+    EXPECT_EQ(await(store->incidents()), std::vector<std::string>{"1"});
+}
+
+// What 0.1.0 wrote has no such tables.
 TEST_F(Store, AFileOfTheFirstVersionIsTakenOver) {
     Shell(folder.file())
         .run(
@@ -685,7 +717,24 @@ TEST_F(Store, AFileOfTheFirstVersionIsTakenOver) {
     EXPECT_EQ(trouble(*store), "");
     EXPECT_EQ(leftovers(*store), Items{"a"});
     EXPECT_FALSE(await(store->remember("db", "mark", "17")));
-    EXPECT_EQ(Shell(folder.file()).run("PRAGMA user_version"), "3");
+    EXPECT_EQ(Shell(folder.file()).run("PRAGMA user_version"), "4");
+}
+
+TEST_F(Store, AFileOfTheThirdVersionKeepsWhatItHas) {
+    open();
+    Shell(folder.file())
+        .run(
+            "DROP TABLE incident; PRAGMA user_version = 3; INSERT INTO alert VALUES ('a', '1'); INSERT INTO "
+            "memory VALUES ('db', 'mark', '17');");
+    auto store = open();
+    EXPECT_EQ(trouble(*store), "");
+    EXPECT_EQ(await(store->alerts()), std::vector<std::string>{"1"});
+    EXPECT_EQ(await(store->recall("db", "mark")), "17");
+    EXPECT_TRUE(await(store->incidents()).empty());
+    store->keep_incident("i", "2");
+    store.reset();
+    EXPECT_EQ(Shell(folder.file()).run("SELECT value FROM incident"), "2");
+    EXPECT_EQ(Shell(folder.file()).run("PRAGMA user_version"), "4");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <future>
+#include <list>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -23,6 +24,8 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 
+#include "daemon/incident_book.hpp"
+#include "daemon/probe_now.hpp"
 #include "daemon/probe_page.hpp"
 
 namespace livecanary::daemon {
@@ -114,6 +117,18 @@ asio::awaitable<std::string> throws() {
     co_return "";
 }
 
+Incident an_incident(std::string id) {
+    Incident incident{.id = std::move(id), .about = "push-main", .opened = WallTime(999'999'000s)};
+    incident.probes.push_back({.probe = "push-main", .kind = "rtmp_push", .confirmed = true, .result = "{}"});
+    incident.changes.push_back(
+        {.probe = "push-main", .reason = "refused", .cause = "push_wrong_hotlink_key"});
+    return incident;
+}
+
+asio::awaitable<std::shared_ptr<const ProbeNow>> ran_now(ProbeNow answer) {
+    co_return std::make_shared<const ProbeNow>(std::move(answer));
+}
+
 /// A server whose probe loop runs on a thread, once `start` was called, until `finish`.
 class WebTest : public testing::Test {
 protected:
@@ -136,6 +151,18 @@ protected:
             ran += name + ";";
             return name != "none";
         };
+        backend.incidents = [this](const IncidentWish& wish) {
+            wished = wish;
+            return std::make_shared<const IncidentList>(
+                IncidentList{.incidents = {an_incident("a1")}, .count = 1});
+        };
+        backend.incident = [](const std::string& id) {
+            return id == "none" ? std::shared_ptr<const IncidentView>()
+                                : std::make_shared<const IncidentView>(IncidentView{
+                                      .incident = an_incident(id), .beside = {an_incident("b2")}});
+        };
+        backend.own_status = [] { return std::string(R"({"version":"1.2.3"})"); };
+        backend.probe_now = [](const std::string& name) { return ran_now({.known = name != "none"}); };
         backend.revision = [this] { return revision.load(); };
         backend.unhealthy = [] { return std::string(); };
         backend.not_ready = [] { return std::string(); };
@@ -170,6 +197,7 @@ protected:
     std::thread thread{};
     std::string trouble{};  // of the probe loop
     std::string ran{};      // likewise
+    IncidentWish wished{};  // likewise
     std::atomic<std::uint64_t> revision{1};
     WebOptions options{};
     WebBackend backend{};
@@ -260,6 +288,111 @@ TEST_F(WebTest, RunsAProbeNowIfThatIsAllowed) {
     EXPECT_NE(get("/probes/push-main").body().find("<form method=\"post\""), std::string::npos);
     finish();
     EXPECT_EQ(ran, "push-main;none;");
+}
+
+TEST_F(WebTest, IncidentsInTheEnvelopeOfPrometheus) {
+    start();
+    const Response all = get("/api/v1/incidents?probe=push-main&state=open&page=3&limit=7");
+    EXPECT_EQ(all.result_int(), 200U);
+    EXPECT_EQ(all[http::field::content_type], "application/json");
+    EXPECT_TRUE(
+        all.body().starts_with(R"({"status":"success","data":{"incidents":[{"id":"a1","state":"open")"))
+        << all.body();
+    EXPECT_TRUE(all.body().ends_with(R"("count":1,"page":3}})"
+                                     "\n"))
+        << all.body();
+    const Response one = get("/api/v1/incidents/x7");
+    EXPECT_TRUE(one.body().starts_with(R"({"status":"success","data":{"id":"x7",)")) << one.body();
+    EXPECT_NE(one.body().find(R"("at_the_same_time":[{"id":"b2")"), std::string::npos);
+    const Response none = get("/api/v1/incidents/none");
+    EXPECT_EQ(none.result_int(), 404U);
+    EXPECT_EQ(none.body(),
+              "{\"status\":\"error\",\"errorType\":\"not_found\",\"error\":\"there is no such incident\"}\n");
+    const Response wild = get("/api/v1/incidents?state=wild");
+    EXPECT_EQ(wild.result_int(), 400U);
+    EXPECT_EQ(
+        wild.body(),
+        "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"state has to be open or closed\"}\n");
+    EXPECT_EQ(client().ask("POST", "/api/v1/incidents").result_int(), 405U);
+    EXPECT_EQ(get("/api/v1/incidentsque").result_int(), 404U);
+    finish();
+    EXPECT_EQ(wished.probe, "push-main");
+    EXPECT_EQ(wished.open, true);
+    EXPECT_EQ(wished.page, 3U);
+    EXPECT_EQ(wished.on_a_page, 7U);
+}
+
+TEST_F(WebTest, PagesOfIncidents) {
+    start();
+    const Response all = get("/incidents?state=wild&page=2");
+    EXPECT_EQ(all.result_int(), 200U) << "what a page does not understand it leaves out";
+    EXPECT_EQ(all[http::field::content_type], "text/html; charset=utf-8");
+    EXPECT_NE(all.body().find("href=\"incidents/a1\""), std::string::npos);
+    const Response one = get("/incidents/x7");
+    EXPECT_EQ(one.result_int(), 200U);
+    EXPECT_NE(one.body().find("push-main: push_wrong_hotlink_key"), std::string::npos);
+    EXPECT_EQ(get("/incidents/none").result_int(), 404U);
+    EXPECT_EQ(get("/incidents/").result_int(), 404U);
+}
+
+TEST_F(WebTest, SaysWhatTheDaemonItselfIsAt) {
+    start();
+    const Response response = get("/api/v1/status");
+    EXPECT_EQ(response.body(), "{\"status\":\"success\",\"data\":{\"version\":\"1.2.3\"}}\n");
+    EXPECT_EQ(response[http::field::content_type], "application/json");
+    EXPECT_EQ(client().ask("POST", "/api/v1/status").result_int(), 405U);
+}
+
+TEST_F(WebTest, RunsAConfiguredProbeInTermsOfBlackboxExporter) {
+    start();
+    const Response response = get("/probe?probe=push-main");
+    EXPECT_EQ(response.result_int(), 200U);
+    EXPECT_EQ(response[http::field::content_type], "text/plain; version=0.0.4; charset=utf-8");
+    EXPECT_NE(response.body().find("\nprobe_success 1\n"), std::string::npos) << response.body();
+    EXPECT_EQ(get("/probe?probe=none").result_int(), 404U);
+    // What blackbox_exporter would take as a target is none.
+    EXPECT_EQ(get("/probe?target=example.com").result_int(), 400U);
+    EXPECT_EQ(get("/probe").result_int(), 400U);
+    for (const char* method : {"HEAD", "POST"}) {
+        const Response refused = client().ask(method, "/probe?probe=push-main");
+        EXPECT_EQ(refused.result_int(), 405U);
+        EXPECT_EQ(refused[http::field::allow], "GET");
+    }
+    for (const char* seconds : {"soon", "0", "-1", "nan", "1s"})
+        EXPECT_EQ(get("/probe?probe=push-main",
+                      std::string("X-Prometheus-Scrape-Timeout-Seconds: ") + seconds + "\r\n")
+                      .result_int(),
+                  400U)
+            << seconds;
+}
+
+/// Waits for `until` on the probe loop.
+asio::awaitable<std::shared_ptr<const ProbeNow>> runs_until(std::shared_ptr<asio::steady_timer> until) {
+    boost::system::error_code ended;
+    co_await until->async_wait(asio::redirect_error(asio::use_awaitable, ended));
+    co_return std::make_shared<const ProbeNow>();
+}
+
+TEST_F(WebTest, ARunThatTakesLongerThanTheScrapeIsNoFailure) {
+    auto until = std::make_shared<asio::steady_timer>(loop, asio::steady_timer::time_point::max());
+    backend.probe_now = [until](const std::string&) { return runs_until(until); };
+    start();
+    const Response response = get("/probe?probe=push-main", "X-Prometheus-Scrape-Timeout-Seconds: 0.02\r\n");
+    EXPECT_EQ(response.result_int(), 503U);
+    EXPECT_EQ(response.body(),
+              "the run goes on, but has no result within 10 ms: give the scrape a longer timeout than the "
+              "probe\n");
+    // Those that wait do not take all connections.
+    std::list<Client> waiting;
+    for (int i = 0; i < 16; ++i)
+        waiting.emplace_back(server->endpoints().front())
+            .send("GET /probe?probe=p HTTP/1.1\r\nHost: a\r\n\r\n");
+    while (get("/probe?probe=p", "X-Prometheus-Scrape-Timeout-Seconds: 0.02\r\n").body() !=
+           "too many wait for runs already\n") {
+    }
+    EXPECT_EQ(get("/-/ready").result_int(), 200U);
+    asio::post(loop, [until] { until->cancel(); });
+    for (auto& one : waiting) EXPECT_EQ(one.receive().result_int(), 200U);
 }
 
 TEST_F(WebTest, PagesAreToldOfNewResults) {
@@ -452,7 +585,7 @@ TEST_F(WebTest, StillAnswersWhileTheProbeLoopStands) {
     options.patience = 50ms;
     options.lifecycle = true;
     start_server();
-    for (const char* path : {"/", "/metrics", "/-/healthy", "/-/ready"}) {
+    for (const char* path : {"/", "/metrics", "/-/healthy", "/-/ready", "/incidents", "/incidents/a1"}) {
         const Response response = get(path);
         EXPECT_EQ(response.result_int(), 503U) << path;
         EXPECT_NE(response.body().find("the probe loop did not answer within 50 ms"), std::string::npos)

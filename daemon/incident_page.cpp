@@ -1,0 +1,224 @@
+#include "daemon/incident_page.hpp"
+
+#include <algorithm>
+
+#include <boost/json/parse.hpp>
+
+#include "daemon/page.hpp"
+#include "daemon/probe_page.hpp"
+#include "daemon/web_query.hpp"
+
+namespace livecanary::daemon {
+namespace {
+
+namespace json = boost::json;
+
+std::string_view css_of(const Incident& incident) {
+    if (incident.closed) return "ok";
+    return incident.alerted() ? "alerting" : "failing";
+}
+
+std::string_view words_of(const Incident& incident) {
+    if (incident.closed) return "closed";
+    return incident.alerted() ? "open, alerting" : "open";
+}
+
+std::string cell(std::string_view text) { return "<td>" + html(text) + "</td>"; }
+
+std::string section(std::string_view title, const std::string& content) {
+    return "<section>\n<h2>" + std::string(title) + "</h2>\n" + content + "</section>\n";
+}
+
+/// `name`: of the region, for who does not see its title.
+std::string table(std::string_view name, std::string_view heads, const std::string& rows) {
+    return "<div class=\"scroll\" role=\"region\" aria-label=\"" + std::string(name) +
+           "\" tabindex=\"0\"><table>\n<thead><tr>" + std::string(heads) + "</tr></thead>\n<tbody>\n" + rows +
+           "</tbody>\n</table></div>\n";
+}
+
+/// How long it lasted, or has.
+std::string length(const Incident& incident, WallTime now) {
+    return span(std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::max(incident.closed.value_or(now) - incident.opened, WallTime::duration{})));
+}
+
+std::string title_of(const Incident& incident) {
+    const std::string& label = incident.latest().label();
+    return incident.about + (label.empty() ? "" : ": " + label);
+}
+
+std::string code(std::string_view text) {
+    return text.empty() ? std::string() : "<code>" + html(text) + "</code>";
+}
+
+std::string where(const IncidentChange& change) {
+    return html(change.phase) + (change.phase.empty() ? "" : ": ") + html(change.reason);
+}
+
+std::string probe_link(std::string_view root, const std::string& probe) {
+    return "<a href=\"" + std::string(root) + "probes/" + percent_encoded(probe) + "\">" + html(probe) +
+           "</a>";
+}
+
+std::string facts(const Incident& incident, std::string_view root, WallTime now) {
+    const IncidentChange& latest = incident.latest();
+    std::string out = "<dl>\n";
+    if (!latest.label().empty()) out += fact("cause", code(latest.label()));
+    out += fact("failed in", where(latest));
+    out += fact("began", time_element(incident.opened, now));
+    if (const auto alerted = incident.alerted()) out += fact("alerted", time_element(*alerted, now));
+    if (incident.closed) out += fact("over", time_element(*incident.closed, now));
+    out += fact(incident.closed ? "lasted" : "has lasted", length(incident, now));
+    out += fact("severity", html(incident.severity()));
+    std::string probes;
+    for (const auto& member : incident.probes)
+        probes += (probes.empty() ? "" : ", ") + probe_link(root, member.probe);
+    return out + fact(incident.probes.size() == 1 ? "probe" : "probes", probes) + "</dl>\n";
+}
+
+std::string item(const Incident& incident, std::string_view root, WallTime now) {
+    return "<li class=\"" + std::string(css_of(incident)) + "\">\n<h2><a href=\"" + std::string(root) +
+           "incidents/" + percent_encoded(incident.id) + "\">" + html(title_of(incident)) +
+           "</a> <span class=\"state\">" + std::string(words_of(incident)) +
+           "</span></h2>\n<p class=\"sentence\">" + html(incident.latest().sentence) + "</p>\n" +
+           facts(incident, root, now) + "</li>\n";
+}
+
+std::string items(const std::vector<Incident>& incidents, std::string_view root, WallTime now) {
+    if (incidents.empty()) return {};
+    std::string out = "<ul class=\"probes\">\n";
+    for (const auto& incident : incidents) out += item(incident, root, now);
+    return out + "</ul>\n";
+}
+
+std::string query_of(const IncidentWish& wish, std::size_t page) {
+    std::string query = "?page=" + std::to_string(page);
+    if (!wish.probe.empty()) query += "&amp;probe=" + percent_encoded(wish.probe);
+    if (wish.open) query += std::string("&amp;state=") + (*wish.open ? "open" : "closed");
+    return query;
+}
+
+std::string filter(const IncidentWish& wish) {
+    const auto option = [&](std::string_view value, std::string_view words, bool chosen) {
+        return "<option value=\"" + std::string(value) + "\"" + (chosen ? " selected" : "") + ">" +
+               std::string(words) + "</option>";
+    };
+    return "<form method=\"get\" role=\"search\"><label for=\"probe\">probe</label> <input id=\"probe\" "
+           "name=\"probe\" type=\"search\" value=\"" +
+           html(wish.probe) + "\"> <label for=\"state\">state</label> <select id=\"state\" name=\"state\">" +
+           option("", "any", !wish.open) + option("open", "open", wish.open == true) +
+           option("closed", "closed", wish.open == false) + "</select> <button>show</button></form>\n";
+}
+
+std::string changes(const Incident& incident, WallTime now) {
+    std::string rows;
+    for (const auto& change : incident.changes)
+        rows += "<tr><td>" + time_element(change.at, now) + "</td><td>" + probe_link("../", change.probe) +
+                "</td><td>" + where(change) + "</td><td>" + code(change.label()) + "</td>" +
+                cell(change.sentence) + "<td><code>" + html(change.run_id) + "</code></td></tr>\n";
+    std::string out =
+        table("Changes",
+              "<th scope=\"col\">from</th><th scope=\"col\">probe</th><th scope=\"col\">failed in</th><th "
+              "scope=\"col\">cause</th><th scope=\"col\">that is</th><th scope=\"col\">run id</th>",
+              rows);
+    if (incident.changes_left_out > 0)
+        out += "<p>" + std::to_string(incident.changes_left_out) + " changes in between are left out.</p>\n";
+    return section("What it was taken for", out);
+}
+
+std::string members(const Incident& incident, WallTime now) {
+    std::string rows;
+    for (const auto& member : incident.probes) {
+        const std::string until =
+            !member.until ? "fails" : html(member.ended) + ", " + time_element(*member.until, now);
+        rows += "<tr><th scope=\"row\">" + probe_link("../", member.probe) + "</th>" + cell(member.kind) +
+                cell(member.target) + "<td>" + time_element(member.since, now) + "</td><td class=\"" +
+                (member.until ? "ok" : "failing") + "\">" + until + "</td>" +
+                cell(std::to_string(member.failures)) + "</tr>\n";
+    }
+    return section(
+        "Probes that failed",
+        table("Probes",
+              "<th scope=\"col\">probe</th><th scope=\"col\">kind</th><th scope=\"col\">target</th><th "
+              "scope=\"col\">since</th><th scope=\"col\">now</th><th scope=\"col\">failed runs</th>",
+              rows));
+}
+
+json::object result_of(const IncidentProbe& member) {
+    boost::system::error_code error;
+    const json::value result = json::parse(member.result, error);
+    return !error && result.is_object() ? result.get_object() : json::object();
+}
+
+}  // namespace
+
+std::string read_wish(std::string_view query, IncidentWish& wish) {
+    std::string mistake;
+    for (auto& [name, value] : parse_query(query)) {
+        if (name == "probe") {
+            wish.probe = std::move(value);
+        } else if (name == "state") {
+            if (value == "open" || value == "closed")
+                wish.open = value == "open";
+            else if (!value.empty())
+                mistake = "state has to be open or closed";
+        } else if (name == "page") {
+            if (const auto page = parse_count(value))
+                wish.page = *page;
+            else
+                mistake = "page has to be a number from 1";
+        } else if (name == "limit") {
+            const auto limit = parse_count(value);
+            if (limit && *limit <= most_incidents_on_a_page)
+                wish.on_a_page = *limit;
+            else
+                mistake = "limit has to be 1 to " + std::to_string(most_incidents_on_a_page);
+        }
+    }
+    return mistake;
+}
+
+std::string incidents_page(const IncidentList& list, const IncidentWish& wish, WallTime now) {
+    const auto open = std::ranges::count_if(list.incidents, [](const auto& one) { return !one.closed; });
+    const std::string words = list.count == 0 ? "no incidents" : std::to_string(list.count) + " incidents";
+    const std::size_t pages = std::max<std::size_t>(1, (list.count + wish.on_a_page - 1) / wish.on_a_page);
+    std::string out = page_head(words + " – livecanary " + list.location, "");
+    out += "<header>\n<h1>Incidents <span class=\"where\">" + html(list.location) +
+           "</span></h1>\n<p role=\"status\" class=\"summary " + (open > 0 ? "alerting" : "ok") + "\">" +
+           words +
+           "</p>\n</header>\n<main id=\"main\" tabindex=\"-1\">\n<nav><a href=\"./\">all probes</a></nav>\n" +
+           filter(wish) + items(list.incidents, "", now);
+    if (pages > 1) {
+        out += "<nav class=\"pages\" aria-label=\"pages\">\n";
+        if (wish.page > 1)
+            out += "<a href=\"" + query_of(wish, std::min(wish.page - 1, pages)) + "\">previous</a>\n";
+        out += "<span>page " + std::to_string(wish.page) + " of " + std::to_string(pages) + "</span>\n";
+        if (wish.page < pages) out += "<a href=\"" + query_of(wish, wish.page + 1) + "\">next</a>\n";
+        out += "</nav>\n";
+    }
+    return out + "</main>\n<footer>\n<p>As of " + stamp(now) +
+           " · <a href=\"api/v1/incidents\">as JSON</a></p>\n</footer>\n</body>\n</html>\n";
+}
+
+std::string incident_page(const IncidentView& view, WallTime now, std::string_view lang) {
+    const Incident& incident = view.incident;
+    const std::string css(css_of(incident));
+    const IncidentProbe& lead = incident.lead();
+    std::string out = page_head(title_of(incident) + " – livecanary " + view.location, "../");
+    out += "<header>\n<h1>" + html(incident.about) + " <span class=\"where\">" +
+           (incident.is_journey ? "journey" : html(lead.kind)) +
+           "</span></h1>\n<p role=\"status\" class=\"summary " + css + "\">" +
+           std::string(words_of(incident)) + "</p>\n</header>\n<main id=\"main\" tabindex=\"-1\" class=\"" +
+           css +
+           "\">\n<nav><a href=\"../incidents\">all incidents</a> · <a href=\"../\">all probes</a></nav>\n"
+           "<p class=\"sentence\">" +
+           html(incident.latest().sentence) + "</p>\n" + facts(incident, "../", now);
+    const json::object result = result_of(lead);
+    out +=
+        why_sections(result, lang) + changes(incident, now) + members(incident, now) + seen_sections(result);
+    if (!view.beside.empty()) out += section("At the same time", items(view.beside, "../", now));
+    return out + "</main>\n<footer>\n<p>As of " + stamp(now) + " · <a href=\"../api/v1/incidents/" +
+           percent_encoded(incident.id) + "\">as JSON</a></p>\n</footer>\n</body>\n</html>\n";
+}
+
+}  // namespace livecanary::daemon
