@@ -21,9 +21,12 @@
 #include "config/reader.hpp"
 #include "config/units.hpp"
 #include "daemon/app.hpp"
+#include "daemon/bundle_command.hpp"
 #include "daemon/causes_command.hpp"
 #include "daemon/check_config_command.hpp"
 #include "daemon/cleanup_command.hpp"
+#include "daemon/doctor_command.hpp"
+#include "daemon/drill_alert_path.hpp"
 #include "daemon/drill_command.hpp"
 #include "daemon/log.hpp"
 #include "daemon/probe_command.hpp"
@@ -182,22 +185,79 @@ struct CleanupVerb {
 };
 
 struct DrillVerb {
+    Common common{};
     DrillCommand command{};
+    AlertPathCommand path{};
+    bool alert_path = false;
 
     void add(CLI::App& app) {
         auto* verb = app.add_subcommand(
             "drill", "Breaks each thing of a practice stack in turn and shows what is named");
         verb->add_option("--fault", command.faults, "Only this one; may be given again")
             ->allow_extra_args(false);
-        verb->add_flag("--list", command.list, "Print what can be broken");
+        auto* list = verb->add_flag("--list", command.list, "Print what can be broken");
         verb->add_flag("--json", command.json, "One JSON object a line");
         verb->add_option("--practice", command.practice,
                          "Path of livecanary-practice, of a build with tests");
         verb->add_option("--dir", command.directory, "Keep the configuration and the logs there");
+        auto* by_itself = verb->add_flag(
+            "--alert-path", alert_path,
+            "Instead: send one marked alert to the configured Alertmanagers and see what comes of it");
+        by_itself->excludes(list);
+        add_config(*verb, common);
+        verb->add_option("--severity", path.severity, "Of that alert: info, warning or critical")
+            ->check(CLI::IsMember({"info", "warning", "critical"}))
+            ->needs(by_itself)
+            ->capture_default_str();
     }
     int run() {
+        if (alert_path) {
+            const auto settings = settings_of(common);
+            return settings ? drill_alert_path(std::cout, std::cerr, path, *settings) : 1;
+        }
         command.live = isatty(STDERR_FILENO) != 0;
         return drill(std::cout, std::cerr, command);
+    }
+};
+
+struct DoctorVerb {
+    DoctorCommand command{};
+
+    void add(CLI::App& app) {
+        auto* verb =
+            app.add_subcommand("doctor", "Looks at clock, resolver, limits, keys, permissions and sandbox");
+        verb->add_option("--config.file", command.config_file,
+                         "Configuration; conf.d/*.toml beside it is merged")
+            ->capture_default_str();
+        verb->add_flag("--json", command.json, "One JSON object a line");
+    }
+    int run() {
+        command.colour = colour_wanted();
+        return doctor(std::cout, std::cerr, command);
+    }
+};
+
+struct BundleVerb {
+    BundleCommand command{};
+
+    void add(CLI::App& app) {
+        auto* verb = app.add_subcommand("bundle",
+                                        "Packs what a vendor's support needs into one file, without secrets");
+        verb->add_option("PROBE", command.probe, "Only this one and what belongs to it; default: all");
+        verb->add_option("-o,--output", command.output, "The file to write, a .tar.gz; - for stdout")
+            ->required();
+        verb->add_flag("--force", command.force, "Replace a file that is there");
+        verb->add_flag("--run", command.run, "Run the probes once, now, for their results");
+        verb->add_option(
+            "--daemon", command.daemon_url,
+            "Where the daemon's pages are, if not at [web] listen, such as http://127.0.0.1:9877");
+        verb->add_option("--config.file", command.config_file,
+                         "Configuration; conf.d/*.toml beside it is merged")
+            ->capture_default_str();
+    }
+    int run() {
+        command.terminal = isatty(STDOUT_FILENO) != 0;
+        return bundle(std::cout, std::cerr, command, config::real_surroundings());
     }
 };
 
@@ -495,6 +555,10 @@ int main(int argc, char** argv) {
     CausesVerb causes;
     SignVerb sign;
     DrillVerb drill_verb;
+    DoctorVerb doctor_verb;
+    doctor_verb.command.config_file = default_config;
+    BundleVerb bundle_verb;
+    bundle_verb.command.config_file = default_config;
     run.add(app);
     check.add(app);
     probe.add(app);
@@ -502,6 +566,8 @@ int main(int argc, char** argv) {
     causes.add(app);
     sign.add(app);
     drill_verb.add(app);
+    doctor_verb.add(app);
+    bundle_verb.add(app);
     app.add_subcommand("version", "Version, commit, compiler, libraries");
     if (argc > 1 && std::string_view(argv[1]) == "--version") return print_version();
     std::vector<std::string> names;
@@ -528,6 +594,8 @@ int main(int argc, char** argv) {
         if (app.got_subcommand("causes")) return causes.run();
         if (app.got_subcommand("sign")) return sign.run();
         if (app.got_subcommand("drill")) return drill_verb.run();
+        if (app.got_subcommand("doctor")) return doctor_verb.run();
+        if (app.got_subcommand("bundle")) return bundle_verb.run();
         return print_version();
     } catch (const std::exception& e) {
         std::cerr << "livecanary: internal error: " << e.what() << '\n';

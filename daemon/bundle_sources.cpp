@@ -1,0 +1,252 @@
+#include "daemon/bundle_sources.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <exception>
+#include <optional>
+#include <ostream>
+#include <set>
+#include <sstream>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/json/parse.hpp>
+
+#include "daemon/probe_command.hpp"
+#include "daemon/store.hpp"
+#include "probes/net/one_request.hpp"
+
+namespace livecanary::daemon {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto answer_patience = 5s;
+/// A thousand probes with all their evidence.
+constexpr std::size_t largest_answer = 32 * 1024 * 1024;
+
+/// The daemon's API (contract section 6), as one who asks one question after the other.
+class DaemonApi {
+public:
+    explicit DaemonApi(std::string url) : url_(std::move(url)) {}
+
+    /// What stands in `data` of the envelope; nothing, and the words why in trouble().
+    std::optional<json::object> get(const std::string& path) {
+        trouble_.clear();
+        asio::io_context io;
+        net::Resolver dns(io.get_executor());
+        std::optional<result<net::HttpAnswer>> answer;
+        net::UrlRequest asked{.url = url_ + path, .most = largest_answer};
+        asked.request.headers = {{"Accept", "application/json"}, {"User-Agent", "livecanary"}};
+        asio::co_spawn(io, net::request_url(dns, std::move(asked), Clock::now() + answer_patience),
+                       [&](const std::exception_ptr& failed, result<net::HttpAnswer> said) {
+                           if (!failed) answer = std::move(said);
+                       });
+        while (!answer && io.run_one() > 0) {
+        }
+        if (!answer || !*answer) {
+            trouble_ = answer ? answer->error().message() : "a fault of our own";
+            return std::nullopt;
+        }
+        const auto& said = **answer;
+        boost::system::error_code unreadable;
+        const json::value parsed = json::parse(said.body, unreadable);
+        const auto* envelope = unreadable ? nullptr : parsed.if_object();
+        const auto* data = envelope != nullptr ? envelope->if_contains("data") : nullptr;
+        if (said.head.status == 200 && data != nullptr && data->is_object()) return data->get_object();
+        trouble_ = said.head.status == 200 ? "what answers there is no livecanary"
+                                           : "status " + std::to_string(said.head.status);
+        return std::nullopt;
+    }
+    const std::string& url() const noexcept { return url_; }
+    const std::string& trouble() const noexcept { return trouble_; }
+
+private:
+    std::string url_, trouble_{};
+};
+
+class Gathering {
+public:
+    Gathering(std::ostream& err, const BundleWish& wish, const Settings& settings)
+        : err_(err), wish_(wish), settings_(settings) {}
+
+    BundleParts all() {
+        ask_daemon();
+        if (wish_.run) run_now();
+        look_into_state();
+        for (const ProbeSettings& probe : settings_.probes)
+            if (const auto at = results_.find(probe.name); at != results_.end())
+                parts_.results.push_back(std::move(at->second));
+        return std::move(parts_);
+    }
+
+private:
+    void origin(std::string what_en, std::string what_zh, std::string from_en, std::string from_zh) {
+        parts_.origins.push_back(
+            {std::move(what_en), std::move(what_zh), std::move(from_en), std::move(from_zh)});
+    }
+    void no_results(const std::string& en, const std::string& zh) {
+        if (wish_.run) return;
+        origin("last results and runs", "最近的结果和运行记录",
+               "missing: " + en + ". With --run the probes are run once, now",
+               "没有：" + zh + "。加 --run 可立即运行一次探测");
+        err_ << "livecanary: there are no results in it: " << en
+             << ". Start the daemon, or give --run to run the probes once, now\n";
+    }
+    bool is_meant(std::string_view probe) const {
+        return std::ranges::find(wish_.probes, probe) != wish_.probes.end();
+    }
+
+    void ask_daemon() {
+        const std::string url = wish_.daemon_url.empty() ? own_pages(settings_) : wish_.daemon_url;
+        if (url.empty())
+            return no_results(
+                "[web] listen has a port that only the daemon knows: say where its pages are with "
+                "--daemon",
+                "[web] listen 的端口只有守护进程知道，请用 --daemon 指出页面地址");
+        DaemonApi api(url);
+        const auto results = api.get("/api/v1/probes");
+        const auto* list = results ? results->if_contains("probes") : nullptr;
+        if (list == nullptr || !list->is_array()) {
+            if (results)
+                return no_results("what answers at " + url + " is no livecanary", url + " 不是 livecanary");
+            return no_results("the daemon at " + url + " does not answer (" + api.trouble() + ")",
+                              url + " 的守护进程没有应答 (" + api.trouble() + ")");
+        }
+        for (const auto& value : list->get_array()) {
+            const auto* one = value.if_object();
+            const auto* name = one != nullptr ? one->if_contains("probe") : nullptr;
+            if (name == nullptr || !name->is_string() || !is_meant(name->get_string())) continue;
+            std::string probe(name->get_string());
+            results_[probe] = value;
+            add_runs(api, probe);
+        }
+        origin("last results and runs", "最近的结果和运行记录", "the API of the running daemon at " + url,
+               "运行中的守护进程的 API：" + url);
+        if (auto status = api.get("/api/v1/status")) parts_.status = *std::move(status);
+        std::string path = "/api/v1/incidents";
+        if (!wish_.all && wish_.probes.size() == 1) path += "?probe=" + wish_.probes.front();
+        if (auto incidents = api.get(path)) {
+            parts_.incidents = *std::move(incidents);
+            origin("incidents", "事件", "the same", "同上");
+        }
+    }
+    void add_runs(DaemonApi& api, const std::string& probe) {
+        auto data = api.get("/api/v1/probes/" + probe + "/runs");
+        if (!data) return;
+        if (auto* runs = data->if_contains("runs"); runs != nullptr && runs->is_array())
+            parts_.runs[probe] = std::move(runs->get_array());
+    }
+
+    void run_now() {
+        err_ << "livecanary: running " << (wish_.all ? "all probes" : "the probe") << " once" << std::endl;
+        ProbeCommand command;
+        command.output = ProbeCommand::Output::json;
+        if (wish_.all)
+            command.all = true;
+        else
+            command.names = wish_.probes;
+        std::ostringstream lines;
+        probe_now(lines, err_, command, settings_);
+        std::istringstream in(lines.str());
+        std::size_t count = 0;
+        for (std::string line; std::getline(in, line);) {
+            json::value result = json::parse(line);
+            std::string probe(result.at("probe").as_string());
+            results_[std::move(probe)] = std::move(result);  // newer than what the daemon had
+            ++count;
+        }
+        origin("last results", "最近的结果", std::to_string(count) + " runs made for this bundle (--run)",
+               "为此压缩包运行的 " + std::to_string(count) + " 次探测 (--run)");
+    }
+
+    void look_into_state() {
+        const std::string path = settings_.state_directory + "/state.sqlite";
+        if (::access(path.c_str(), R_OK) != 0) {
+            const bool absent = errno == ENOENT;
+            origin("alerts that stand", "未恢复的告警",
+                   "missing: " + path + (absent ? " is not there" : " cannot be read by this user"),
+                   "没有：" + path + (absent ? " 不存在" : " 当前用户无法读取"));
+            return;
+        }
+        StateOptions options;
+        options.directory = settings_.state_directory;
+        asio::io_context io;  // outlives the store, whose thread may still be about to leave it
+        StateStore store(std::move(options));
+        std::optional<std::vector<std::string>> texts;
+        bool ended = false;
+        asio::co_spawn(io, store.alerts(),
+                       [&](const std::exception_ptr& failed, std::vector<std::string> found) {
+                           ended = true;
+                           if (!failed) texts = std::move(found);
+                       });
+        while (!ended) {
+            io.restart();
+            io.run_one_for(100ms);
+        }
+        if (texts)
+            for (const auto& text : *texts) {
+                boost::system::error_code unreadable;
+                auto alert = json::parse(text, unreadable);
+                if (!unreadable && is_of_ours(alert)) parts_.alerts.push_back(std::move(alert));
+            }
+        origin("alerts that stand", "未恢复的告警", "the state file " + path, "状态文件 " + path);
+    }
+    bool is_of_ours(const json::value& alert) const {
+        if (wish_.all) return true;
+        const auto* object = alert.if_object();
+        const auto* probe = object != nullptr ? object->if_contains("probe") : nullptr;
+        return probe == nullptr || (probe->is_string() && is_meant(probe->get_string()));
+    }
+
+    std::ostream& err_;
+    const BundleWish& wish_;
+    const Settings& settings_;
+    std::map<std::string, json::value> results_{};
+    BundleParts parts_{};
+};
+
+}  // namespace
+
+std::vector<std::string> belonging_to(const Settings& settings, const std::string& probe) {
+    std::set<std::string, std::less<>> meant;
+    if (!probe.empty()) {
+        const auto at = std::ranges::find(settings.probes, probe, &ProbeSettings::name);
+        if (at == settings.probes.end()) return {};
+        meant.insert(at->probe.asks.begin(), at->probe.asks.end());
+        meant.insert(probe);
+        for (const ProbeSettings& other : settings.probes)
+            if (!at->journey.empty() && other.journey == at->journey) meant.insert(other.name);
+    }
+    std::vector<std::string> names;
+    for (const ProbeSettings& one : settings.probes)
+        if (probe.empty() || meant.contains(one.name)) names.push_back(one.name);
+    return names;
+}
+
+std::string own_pages(const Settings& settings) {
+    for (const std::string& listen : settings.web_listen) {
+        const auto colon = listen.rfind(':');
+        const std::string port = listen.substr(colon + 1);
+        std::string host = listen.substr(0, colon);
+        if (port == "0") continue;
+        if (host.empty() || host == "0.0.0.0") host = "127.0.0.1";
+        if (host == "[::]") host = "[::1]";
+        return "http://" + host + ':' + port;
+    }
+    return {};
+}
+
+BundleParts gather(std::ostream& err, const BundleWish& wish, const Settings& settings) {
+    return Gathering(err, wish, settings).all();
+}
+
+}  // namespace livecanary::daemon
