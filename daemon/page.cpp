@@ -26,11 +26,15 @@ std::string number(double value, int decimals, std::string_view unit) {
 
 }  // namespace
 
-std::string span(std::chrono::milliseconds length) {
+std::string span(std::chrono::microseconds length) {
     using namespace std::chrono_literals;
-    const auto in = [&](std::chrono::milliseconds unit) {
+    const auto in = [&](std::chrono::microseconds unit) {
         return static_cast<double>(length.count()) / static_cast<double>(unit.count());
     };
+    // What is given in milliseconds is 0 if it was shorter.
+    if (length < 10us) return "under 1 ms";
+    if (length < 1ms) return number(in(1ms), 2, " ms");
+    if (length < 10ms) return number(in(1ms), 1, " ms");
     if (length < 1s) return number(in(1ms), 0, " ms");
     if (length < 10s) return number(in(1s), 2, " s");
     if (length < 2min) return number(in(1s), 0, " s");
@@ -116,13 +120,13 @@ std::string page_head(std::string_view title, std::string_view root) {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<noscript><meta http-equiv="refresh" content="10"></noscript>
+<noscript><meta http-equiv="refresh" content="30"></noscript>
 <link rel="stylesheet" href=")" +
            way + R"(style.css">
 <script defer src=")" +
            way + R"(live.js" data-events=")" + way + R"(events"></script>
 <title>)" + html(title) +
-           "</title>\n</head>\n<body>\n";
+           "</title>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n";
 }
 
 std::string_view style_sheet() noexcept {
@@ -139,21 +143,28 @@ std::string_view style_sheet() noexcept {
 }
 * { box-sizing: border-box; }
 body {
-    margin: 0 auto; padding: 1.25rem clamp(.75rem, 3vw, 2rem); max-width: 72rem;
+    margin: 0 auto; padding: 1rem clamp(.75rem, 3vw, 2rem); max-width: 72rem;
     background: var(--page); color: var(--text);
     font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC", sans-serif;
 }
 header { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: space-between; gap: .25rem 1.5rem; }
-h1 { margin: 0; font-size: 1.35rem; letter-spacing: -.01em; }
+h1 { margin: 0; font-size: 1.35rem; line-height: 1.3; letter-spacing: -.01em; overflow-wrap: anywhere; }
+main:focus { outline: none; }
+.skip { position: absolute; left: -100rem; padding: .4rem .8rem; background: var(--card); }
+.skip:focus { left: .5rem; top: .5rem; z-index: 2; }
+.old {
+    position: sticky; top: 0; z-index: 1; margin: 0 0 .75rem; padding: .5rem .75rem; border-radius: .4rem;
+    background: var(--red); color: var(--card); font-weight: 600;
+}
 .where { color: var(--soft); font-weight: 400; }
 .summary { margin: 0; font-weight: 600; color: var(--tone); }
 .alerting, .failing { --tone: var(--red); }
 .unknown { --tone: var(--amber); }
 .waiting { --tone: var(--grey); }
 .ok { --tone: var(--green); }
-.probes { list-style: none; margin: 1.25rem 0; padding: 0; display: grid; gap: .75rem; }
+.probes { list-style: none; margin: 1rem 0; padding: 0; display: grid; gap: .6rem; }
 .probes li {
-    padding: .85rem 1.1rem; border: 1px solid var(--line); border-left: .35rem solid var(--tone);
+    padding: .7rem 1.1rem .75rem; border: 1px solid var(--line); border-left: .35rem solid var(--tone);
     border-radius: .5rem; background: var(--card); overflow-wrap: anywhere;
 }
 h2 { margin: 0; font-size: 1.05rem; display: flex; flex-wrap: wrap; align-items: center; gap: .25rem .6rem; }
@@ -162,11 +173,13 @@ h2 { margin: 0; font-size: 1.05rem; display: flex; flex-wrap: wrap; align-items:
     font-size: .8rem; font-weight: 600;
 }
 .alerting .state { background: var(--tone); color: var(--card); }
-.what { margin: 0; color: var(--soft); font-size: .9rem; }
-.sentence { margin: .5rem 0 0; font-weight: 500; max-width: 65ch; }
-dl { margin: .55rem 0 0; display: flex; flex-wrap: wrap; gap: .35rem 1.75rem; }
-dt { color: var(--soft); font-size: .75rem; }
-dd { margin: 0; font-size: .9rem; font-variant-numeric: tabular-nums; }
+.what { margin: .15rem 0 0; color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
+.sentence { margin: .2rem 0 0; font-weight: 500; line-height: 1.4; max-width: 65ch; overflow-wrap: anywhere; }
+.alerting .sentence, .failing .sentence { font-weight: 600; }
+dl { margin: .4rem 0 0; display: flex; flex-wrap: wrap; gap: 0 1.25rem; }
+dl div { display: flex; gap: .4em; align-items: baseline; }
+dt { color: var(--soft); font-size: .8rem; white-space: nowrap; }
+dd { margin: 0; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: .95em; }
 footer { color: var(--soft); font-size: .85rem; }
 a { color: var(--link); }
@@ -179,34 +192,44 @@ input, button, select {
     background: var(--card); color: var(--text);
 }
 button { cursor: pointer; border-color: var(--link); color: var(--link); }
-button:focus-visible, input:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
-.strip { display: block; width: 100%; max-width: 14rem; height: 1rem; margin: .5rem 0 0; }
+button:focus-visible, input:focus-visible, select:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
+.strip { display: block; width: 100%; max-width: 20rem; height: .8rem; margin: .5rem 0 0; }
 .strip rect { fill: var(--tone); }
+.strip .none { --tone: var(--line); }
 .hops { list-style: none; display: flex; flex-wrap: wrap; gap: .4rem; margin: .6rem 0 0; padding: 0; }
 .probes .hops li {
     padding: .15rem .6rem; border: 1px solid var(--tone); border-radius: 1em; color: var(--tone); font-size: .85rem;
 }
+.hops .alerting { font-weight: 600; }
 .blocked { --tone: var(--grey); }
-.blocked { text-decoration: line-through; }
+.probes .hops .blocked { border-style: dashed; }
 section { margin: 1.5rem 0 0; }
 section h2 { font-size: 1rem; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: start; color: var(--soft); font-size: .8rem; }
 th { text-align: start; font-weight: 600; }
+thead th { color: var(--soft); font-size: .8rem; font-weight: 400; }
 th, td { padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td { overflow-wrap: anywhere; }
+th:last-child, td:last-child { padding-right: 0; }
+td:last-child, td.long { overflow-wrap: anywhere; }
+td.long { width: 99%; }
+td.time { white-space: nowrap; }
+.run { display: block; color: var(--soft); font-size: .8rem; }
 .scroll { overflow-x: auto; }
-td.bar { width: 45%; min-width: 8rem; }
+td.bar { width: 99%; min-width: 5rem; }
 .bar svg { display: block; width: 100%; height: 1rem; }
 .bar .took { fill: var(--tone); }
 .bar .median { fill: none; stroke: var(--soft); stroke-width: 2; vector-effect: non-scaling-stroke; }
 .fix { border-left: .25rem solid var(--link); padding: .25rem .75rem; margin: .75rem 0; max-width: 75ch; }
+.candidates { margin: .75rem 0; padding-left: 1.4rem; max-width: 75ch; }
+.candidates li { margin: .4rem 0; }
+.candidates code { display: block; font-weight: 600; overflow-wrap: anywhere; }
+section p, section li { overflow-wrap: anywhere; }
 .pages { display: flex; gap: 1rem; }
-body.stale footer::before { content: "The daemon does not answer; this is old. "; color: var(--red); font-weight: 600; }
-a:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
+a:focus-visible, .scroll:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 @media (max-width: 34rem) {
-    .probes li { padding: .75rem .85rem; }
-    dl { display: grid; grid-template-columns: 1fr 1fr; }
+    .probes li { padding: .6rem .8rem .65rem; }
+    .strip { max-width: none; }
 }
 )";
 }
@@ -215,37 +238,89 @@ std::string_view live_script() noexcept {
     return R"("use strict";
 (() => {
     const events = document.currentScript.dataset.events;
+    const again_after = 10000, ages_after = 30000;  // ms
+
+    // Makes `old` what `now` is, and leaves alone what is the same: selections, focus, what somebody types.
+    function renew_node(old, now) {
+        if (old.nodeType !== Node.ELEMENT_NODE) {
+            if (old.data !== now.data) old.data = now.data;
+            return;
+        }
+        for (const { name } of [...old.attributes]) if (!now.hasAttribute(name)) old.removeAttribute(name);
+        for (const { name, value } of now.attributes)
+            if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+        const named = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+        let at = old.firstChild;
+        for (const fresh of [...now.childNodes]) {
+            const same = fresh.id ? named.get(fresh.id) : at && !at.id && at.nodeName === fresh.nodeName ? at : null;
+            if (!same) {
+                old.insertBefore(fresh, at);
+                continue;
+            }
+            if (same === at) at = at.nextSibling;
+            else old.insertBefore(same, at);
+            renew_node(same, fresh);
+        }
+        while (at) {
+            const next = at.nextSibling;
+            at.remove();
+            at = next;
+        }
+    }
+
+    let old = null;  // the words that say so
+    function is_old() {
+        if (old) return;
+        old = document.createElement("p");
+        old.className = "old";
+        old.setAttribute("role", "alert");
+        old.textContent = "The daemon does not answer; what is shown is old.";
+        document.body.prepend(old);
+    }
+
     let busy = false, again = false;
-    const is_written_in = () => document.activeElement && document.activeElement.matches("input, select");
     async function renew() {
         if (busy) { again = true; return; }
-        // What somebody is typing stays.
-        if (is_written_in()) return;
         busy = true;
         try {
-            const answer = await fetch(location.href, { cache: "no-store" });
+            const answer = await fetch(location.href, {
+                cache: "no-store",
+                signal: AbortSignal.timeout(again_after),
+            });
             const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-            const at = document.activeElement && document.activeElement.getAttribute("href");
+            const focused = document.activeElement;
             for (const part of ["header", "main", "footer"]) {
-                const old = document.querySelector(part), now = fresh.querySelector(part);
-                if (old && now) old.replaceWith(now);
+                const shown = document.querySelector(part), now = fresh.querySelector(part);
+                if (shown && now) renew_node(shown, now);
             }
+            // One that was moved has lost it.
+            if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
             document.title = fresh.title;
-            document.body.classList.remove("stale");
-            if (at) {
-                const same = [...document.querySelectorAll("a")].find((a) => a.getAttribute("href") === at);
-                if (same) same.focus();
-            }
+            if (old) old.remove();
+            old = null;
         } catch {
-            document.body.classList.add("stale");
+            is_old();
         }
         busy = false;
         if (again) { again = false; renew(); }
     }
-    const source = new EventSource(events);
-    source.addEventListener("changed", renew);
-    source.onerror = () => document.body.classList.add("stale");
-    source.onopen = renew;
+
+    function listen() {
+        const source = new EventSource(events);
+        source.addEventListener("changed", renew);
+        source.onopen = renew;
+        source.onerror = () => {
+            // What was refused, the browser does not ask for again: there are too many pages. Without word of changes
+            // we look ourselves.
+            renew();
+            if (source.readyState === EventSource.CLOSED) setTimeout(listen, again_after);
+        };
+    }
+    listen();
+    // Ages grow without a result, and a network that was left says nothing.
+    const renew_if_seen = () => { if (!document.hidden) renew(); };
+    setInterval(renew_if_seen, ages_after);
+    document.addEventListener("visibilitychange", renew_if_seen);
 })();
 )";
 }

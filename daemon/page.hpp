@@ -31,8 +31,8 @@ std::string html(std::string_view text);
 /// `text` for a segment of a path or a value of a query.
 std::string percent_encoded(std::string_view text);
 
-/// "320 ms", "5.21 s", "12 min", "3 h", "2 d".
-std::string span(std::chrono::milliseconds length);
+/// "0.24 ms", "320 ms", "5.21 s", "12 min", "3 h", "2 d".
+std::string span(std::chrono::microseconds length);
 /// "7 s ago".
 std::string age(WallTime then, WallTime now);
 /// "in 23 s", "now".
@@ -44,7 +44,8 @@ std::string time_element(WallTime time, WallTime now);
 /// A pair of a description list; `escaped` is markup.
 std::string fact(std::string_view name, const std::string& escaped);
 
-/// The document down to its body. `root`: the way from the page to "/", such as "../"; `title` is text.
+/// The document down to its body, whose first link leads to the element with the id "main". `root`: the way
+/// from the page to "/", such as "../"; `title` is text.
 std::string page_head(std::string_view title, std::string_view root);
 
 /// What all pages look like, in light and dark.

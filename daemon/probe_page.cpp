@@ -27,8 +27,8 @@ const json::array* array_in(const json::object& object, std::string_view key) {
                                                                                 : nullptr;
 }
 
-std::chrono::milliseconds milliseconds(double seconds) {
-    return std::chrono::milliseconds(std::llround(seconds * 1000));
+std::chrono::microseconds microseconds(double seconds) {
+    return std::chrono::microseconds(std::llround(seconds * 1e6));
 }
 
 std::string cell(std::string_view text) { return "<td>" + html(text) + "</td>"; }
@@ -37,10 +37,14 @@ std::string section(std::string_view title, const std::string& content) {
     return "<section>\n<h2>" + std::string(title) + "</h2>\n" + content + "</section>\n";
 }
 
-std::string table(std::string_view heads, const std::string& rows) {
-    return "<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>" + std::string(heads) +
-           "</tr></thead>\n<tbody>\n" + rows + "</tbody>\n</table></div>\n";
+/// `name`: of the region, for who does not see its title.
+std::string table(std::string_view name, std::string_view heads, const std::string& rows) {
+    return "<div class=\"scroll\" role=\"region\" aria-label=\"" + std::string(name) +
+           "\" tabindex=\"0\"><table>\n<thead><tr>" + std::string(heads) + "</tr></thead>\n<tbody>\n" + rows +
+           "</tbody>\n</table></div>\n";
 }
+
+constexpr long least_bar = 16;  // of 1000
 
 /// A bar for each phase, as wide as it took of the run; a line where its median ends.
 std::string waterfall(const ProbeDetails& probe) {
@@ -53,7 +57,7 @@ std::string waterfall(const ProbeDetails& probe) {
         whole = std::max(whole, number_in(phase, "start_seconds") + number_in(phase, "seconds"));
     }
     const auto place = [&](double seconds) {
-        return std::to_string(std::lround(std::clamp(seconds / whole, 0.0, 1.0) * 1000));
+        return std::lround(std::clamp(seconds / whole, 0.0, 1.0) * 1000);
     };
     std::string rows;
     for (const auto& value : *phases) {
@@ -67,20 +71,25 @@ std::string waterfall(const ProbeDetails& probe) {
         std::string words = "–";
         if (median != usual.end()) {
             const double seconds = std::chrono::duration<double>(median->second).count();
-            words = span(milliseconds(seconds));
-            const auto x = place(start + seconds);
+            words = span(microseconds(seconds));
+            const auto x = std::to_string(place(start + seconds));
             line = "<path class=\"median\" d=\"M" + x + " 0V16\"/>";
         }
+        // However short, it is seen.
+        const long from = std::min(place(start), 1000 - least_bar);
         rows += "<tr class=\"" + std::string(well ? "ok" : "failing") + "\"><th scope=\"row\">" + html(name) +
-                (well ? "" : " (failed)") + "</th><td>" + span(milliseconds(took)) + "</td><td>" + words +
+                (well ? "" : " (failed)") + "</th><td class=\"time\">" + span(microseconds(took)) +
+                "</td><td class=\"time\">" + words +
                 "</td><td class=\"bar\"><svg viewBox=\"0 0 1000 16\" preserveAspectRatio=\"none\" "
                 "aria-hidden=\"true\"><rect class=\"took\" x=\"" +
-                place(start) + "\" y=\"3\" width=\"" + std::to_string(std::max(4L, std::stol(place(took)))) +
-                "\" height=\"10\"/>" + line + "</svg></td></tr>\n";
+                std::to_string(from) + "\" y=\"3\" width=\"" +
+                std::to_string(std::clamp(place(took), least_bar, 1000 - from)) + "\" height=\"10\"/>" +
+                line + "</svg></td></tr>\n";
     }
     return section(
         "Phases of the last run",
-        table("<th scope=\"col\">phase</th><th scope=\"col\">took</th><th scope=\"col\">median</th>"
+        table("Phases",
+              "<th scope=\"col\">phase</th><th scope=\"col\">took</th><th scope=\"col\">median</th>"
               "<th scope=\"col\">when</th>",
               rows));
 }
@@ -92,13 +101,13 @@ std::string causes(const json::object& latest) {
     if (const auto because = text_in(latest, "because"); !because.empty())
         out += "<p>" + html(because) + "</p>\n";
     if (const auto* const candidates = array_in(latest, "candidates")) {
-        std::string rows;
+        out += "<p>It may be:</p>\n<ol class=\"candidates\">\n";
         for (const auto& value : *candidates) {
             const auto& one = value.get_object();
-            rows += "<tr><td><code>" + html(text_in(one, "cause")) + "</code></td>" +
-                    cell(text_in(one, "why")) + "</tr>\n";
+            out += "<li><code>" + html(text_in(one, "cause")) + "</code> " + html(text_in(one, "why")) +
+                   "</li>\n";
         }
-        out += table("<th scope=\"col\">it may be</th><th scope=\"col\">why</th>", rows);
+        out += "</ol>\n";
     }
     if (const auto* const ruled_out = array_in(latest, "ruled_out")) {
         out += "<p>It is not:</p>\n<ul>\n";
@@ -131,7 +140,8 @@ std::string controls(const json::object& latest) {
         rows += "<tr>" + cell(text_in(one, "name")) + cell(text_in(one, "outcome")) +
                 cell(text_in(one, "shows")) + "</tr>\n";
     }
-    return section("Controls", table("<th scope=\"col\">control</th><th scope=\"col\">outcome</th><th "
+    return section("Controls", table("Controls",
+                                     "<th scope=\"col\">control</th><th scope=\"col\">outcome</th><th "
                                      "scope=\"col\">shows</th>",
                                      rows));
 }
@@ -147,7 +157,8 @@ std::string evidence(const json::object& latest) {
     }
     return section(
         "Evidence",
-        table("<th scope=\"col\">phase</th><th scope=\"col\">what</th><th scope=\"col\">got</th>", rows));
+        table("Evidence", "<th scope=\"col\">phase</th><th scope=\"col\">what</th><th scope=\"col\">got</th>",
+              rows));
 }
 
 std::string_view css_of(RunOutcome outcome) {
@@ -160,15 +171,15 @@ std::string runs(const ProbeDetails& probe, WallTime now) {
     for (auto run = probe.runs.rbegin(); run != probe.runs.rend(); ++run) {
         std::string how(to_string(run->outcome));
         if (!run->reason.empty()) how += " in " + run->phase + ": " + run->reason;
-        rows += "<tr><td>" + time_element(run->started, now) + "</td><td class=\"" +
-                std::string(css_of(run->outcome)) + "\">" + html(how) + "</td><td><code>" + html(run->label) +
-                "</code></td><td>" +
-                span(std::chrono::duration_cast<std::chrono::milliseconds>(run->duration)) + "</td>" +
-                cell(run->run_id) + "</tr>\n";
+        rows += "<tr><td class=\"time\">" + time_element(run->started, now) + "</td><td class=\"long " +
+                std::string(css_of(run->outcome)) + "\">" + html(how);
+        if (!run->label.empty()) rows += " <code>" + html(run->label) + "</code>";
+        rows += " <span class=\"run\">run " + html(run->run_id) + "</span></td><td class=\"time\">" +
+                span(std::chrono::duration_cast<std::chrono::microseconds>(run->duration)) + "</td></tr>\n";
     }
-    return section("Last runs", table("<th scope=\"col\">when</th><th scope=\"col\">outcome</th><th "
-                                      "scope=\"col\">cause</th><th scope=\"col\">took</th><th "
-                                      "scope=\"col\">run id</th>",
+    return section("Last runs", table("Last runs",
+                                      "<th scope=\"col\">when</th><th scope=\"col\">outcome</th><th "
+                                      "scope=\"col\">took</th>",
                                       rows));
 }
 
@@ -192,11 +203,12 @@ std::string probe_page(const ProbeDetails& probe, WallTime now, std::string_view
         page_head(status.name + ": " + std::string(state.words) + " – livecanary " + probe.location, "../");
     out += "<header>\n<h1>" + html(status.name) + " <span class=\"where\">" + html(status.kind) +
            "</span></h1>\n<p role=\"status\" class=\"summary " + std::string(state.css) + "\">" +
-           std::string(state.words) + "</p>\n</header>\n<main class=\"" + std::string(state.css) +
+           std::string(state.words) + "</p>\n</header>\n<main id=\"main\" tabindex=\"-1\" class=\"" +
+           std::string(state.css) +
            "\">\n<nav><a href=\"../\">all probes</a> · <a href=\"../incidents?probe=" +
-           percent_encoded(status.name) + "\">its incidents</a></nav>\n<p class=\"what\">" + html(status.target) +
-           "</p>\n";
+           percent_encoded(status.name) + "\">its incidents</a></nav>\n";
     if (!status.sentence.empty()) out += "<p class=\"sentence\">" + html(status.sentence) + "</p>\n";
+    out += "<p class=\"what\">" + html(status.target) + "</p>\n";
     out += "<dl>\n";
     const bool wrong = status.outcome == "failed" || status.outcome == "inconclusive";
     if (wrong && !status.cause.empty()) out += fact("cause", "<code>" + html(status.cause) + "</code>");

@@ -28,6 +28,8 @@ std::string strip(const ProbeStatus& probe) {
         "<title>" +
         words + "</title>";
     std::size_t x = 200 - 10 * std::min<std::size_t>(probe.strip.size(), 20);
+    if (x > 0)
+        out += "<rect class=\"none\" x=\"0\" y=\"18\" width=\"" + std::to_string(x - 2) + "\" height=\"2\"/>";
     for (const auto& run : probe.strip) {
         // One that failed is seen, however short it was.
         const auto height = run.outcome == "ok" ? 5 + 15 * run.duration.count() / longest.count() : 20;
@@ -58,10 +60,10 @@ std::string item(const ProbeStatus& probe, WallTime now) {
     const bool wrong = probe.outcome == "failed" || probe.outcome == "inconclusive";
     std::string out = "<li id=\"probe-" + html(probe.name) + "\" class=\"" + std::string(state.css) +
                       "\">\n<h2><a href=\"probes/" + percent_encoded(probe.name) + "\">" + html(probe.name) +
-                      "</a> <span class=\"state\">" + std::string(state.words) +
-                      "</span></h2>\n<p class=\"what\">" + html(probe.kind) + " · <span class=\"target\">" +
-                      html(probe.target) + "</span></p>\n";
+                      "</a> <span class=\"state\">" + std::string(state.words) + "</span></h2>\n";
     if (!probe.sentence.empty()) out += "<p class=\"sentence\">" + html(probe.sentence) + "</p>\n";
+    out += "<p class=\"what\">" + html(probe.kind) + " · <span class=\"target\">" + html(probe.target) +
+           "</span></p>\n";
     out += hops(probe) + strip(probe) + "<dl>\n";
     if (wrong && !probe.cause.empty()) out += fact("cause", "<code>" + html(probe.cause) + "</code>");
     if (wrong && !probe.reason.empty())
@@ -72,7 +74,8 @@ std::string item(const ProbeStatus& probe, WallTime now) {
         out += fact("took", span(probe.duration));
     }
     out += fact("next run", until(probe.until_next));
-    if (state_of(probe) != State::ok) out += fact("severity", html(probe.severity));
+    // The others are critical.
+    if (probe.severity == "warning") out += fact("severity", "warning");
     return out + "</dl>\n</li>\n";
 }
 
@@ -160,7 +163,7 @@ std::string status_page(const Status& status, WallTime now, const PageWish& wish
     std::string out = page_head(words + " – livecanary " + status.location, "");
     out += "<header>\n<h1>livecanary <span class=\"where\">" + html(status.location) + "</span></h1>\n";
     out += "<p role=\"status\" class=\"summary " + std::string(words_of(worst).css) + "\">" + words +
-           "</p>\n</header>\n<main>\n";
+           "</p>\n</header>\n<main id=\"main\" tabindex=\"-1\">\n";
     // Few are seen at a glance.
     if (all.size() > 10 || !wish.text.empty())
         out +=
@@ -180,14 +183,23 @@ std::string status_page(const Status& status, WallTime now, const PageWish& wish
         out += "</nav>\n";
     }
     return out + "</main>\n<footer>\n<p>As of " + stamp(now) + " · livecanary " + html(status.version) +
-           " · <a href=\"incidents\">incidents</a> · <a href=\"metrics\">metrics</a></p>\n</footer>\n</body>\n</html>\n";
+           " · <a href=\"incidents\">incidents</a> · <a "
+           "href=\"metrics\">metrics</a></p>\n</footer>\n</body>\n</html>\n";
 }
 
 std::string no_status_page(std::string_view why, std::string_view root) {
     return page_head("no answer – livecanary", root) +
            "<header>\n<h1>livecanary</h1>\n<p class=\"summary alerting\">" + html(why) +
-           "</p>\n</header>\n<main>\n<p>No probe can be shown, and none may be running. The log of the "
-           "daemon says more.</p>\n</main>\n</body>\n</html>\n";
+           "</p>\n</header>\n<main id=\"main\" tabindex=\"-1\">\n<p>No probe can be shown, and none may be "
+           "running. The log of the daemon says more.</p>\n</main>\n</body>\n</html>\n";
+}
+
+std::string no_such_page(std::string_view thing) {
+    const std::string words = "no such " + std::string(thing);
+    return page_head(words + " – livecanary", "../") +
+           "<header>\n<h1>livecanary</h1>\n<p class=\"summary unknown\">There is " + html(words) +
+           ".</p>\n</header>\n<main id=\"main\" tabindex=\"-1\">\n<p>It may have been removed or renamed. <a "
+           "href=\"../\">all probes</a></p>\n</main>\n</body>\n</html>\n";
 }
 
 }  // namespace livecanary::daemon

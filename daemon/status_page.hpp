@@ -25,4 +25,7 @@ std::string status_page(const Status& status, WallTime now, const PageWish& wish
 /// The page for when there is no status to show, with a sentence that says why.
 std::string no_status_page(std::string_view why, std::string_view root = "");
 
+/// The page for the address of a probe or incident (`thing`) that there is none of, right below "/THING/".
+std::string no_such_page(std::string_view thing);
+
 }  // namespace livecanary::daemon

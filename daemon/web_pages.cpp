@@ -21,9 +21,7 @@ asio::awaitable<Reply> file(std::string_view type, std::string_view text) {
 }
 
 Reply no_such(std::string_view thing) {
-    return {.status = http::status::not_found,
-            .body = no_status_page("There is no such " + std::string(thing) + ".", "../"),
-            .type = html_type};
+    return {.status = http::status::not_found, .body = no_such_page(thing), .type = html_type};
 }
 
 /// Right below: a page further down would not find its style sheet.

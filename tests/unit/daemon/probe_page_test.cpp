@@ -55,12 +55,13 @@ TEST(ProbePage, ShowsWhyAndWhatToDo) {
     const std::string page = probe_page(refused_push(), page_now, "en", false);
     for (const char* part :
          {"<title>push-main: failing – livecanary shanghai-1</title>", "closed &lt;before&gt; media",
-          "<code>push_url_expired</code></td><td>txTime may lie in the past</td>",
+          "<code>push_url_expired</code> txTime may lie in the past</li>",
           "push_wrong_hotlink_key: the backup key is refused alike",
           "<td>backup_key</td><td>failed</td><td>refused alike</td>",
           "<td>publish</td><td>status_code</td><td>NetStream.Publish.BadName</td>",
           "<p class=\"fix\" lang=\"en\">Renew the URL.</p>", "livecanary causes push_refused",
-          "publish (failed)</th><td>30 ms</td><td>–</td>", "tcp</th><td>10 ms</td><td>20 ms</td>"})
+          "publish (failed)</th><td class=\"time\">30 ms</td><td class=\"time\">–</td>",
+          "tcp</th><td class=\"time\">10 ms</td><td class=\"time\">20 ms</td>"})
         EXPECT_TRUE(shows(page, part)) << part;
     EXPECT_FALSE(shows(page, "style=")) << "the policy forbids it";
     EXPECT_TRUE(shows(probe_page(refused_push(), page_now, "zh", false), "lang=\"zh\">更新地址。</p>"));
