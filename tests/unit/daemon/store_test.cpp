@@ -327,11 +327,11 @@ TEST_F(Store, APageThatIsSpoiltIsFoundAtTheStart) {
         for (int i = 0; i < 200; ++i) EXPECT_FALSE(record(*store, std::string(100, 'x') + std::to_string(i)));
     }
     const auto size = std::filesystem::file_size(folder.file());
-    ASSERT_GT(size, 5 * 4096U);
+    ASSERT_GT(size, 6 * 4096U);
     {
         std::fstream file(folder.file(), std::ios::in | std::ios::out | std::ios::binary);
         // One of the ledger's: the first ones are the schema's and the roots of the tables.
-        file.seekp(static_cast<std::streamoff>(4 * 4096));
+        file.seekp(static_cast<std::streamoff>(5 * 4096));
         file << std::string(4096, '\xff');
     }
     const auto store = open();
@@ -396,13 +396,13 @@ TEST_F(Store, AFileThatMayNotBeReadIsSetAside) {
 
 TEST_F(Store, AFileOfALaterVersionIsLeftAlone) {
     EXPECT_FALSE(record(*open("died"), "a"));
-    Shell(folder.file()).run("PRAGMA user_version = 4");
+    Shell(folder.file()).run("PRAGMA user_version = 5");
     const auto store = open();
-    EXPECT_EQ(trouble(*store), "written by a newer livecanary (version 4 of the file, this one knows 3)");
+    EXPECT_EQ(trouble(*store), "written by a newer livecanary (version 5 of the file, this one knows 4)");
     EXPECT_EQ(said,
               Items{"level=error msg=\"the state cannot be written: it is kept in memory only\" file=" +
                     folder.file().string() +
-                    " error=\"written by a newer livecanary (version 4 of the file, this one knows 3)\""});
+                    " error=\"written by a newer livecanary (version 5 of the file, this one knows 4)\""});
     EXPECT_FALSE(record(*store, "b"));
     EXPECT_EQ(failures(*store), 1U);
     EXPECT_EQ(folder.set_aside(), Items{});
