@@ -80,6 +80,7 @@ Receive read_receive(config::Reader& in) {
     in.optional("record_within", receive.record_within, 1s, 24h);
     in.optional("rate", receive.rate, 1, 10000);
     receive.forward = read_url(in, "forward");
+    in.optional("forward_within", receive.forward_within, 1s, 19s);
     in.unread();
     return receive;
 }

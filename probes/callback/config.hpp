@@ -38,6 +38,8 @@ struct Receive {
     std::chrono::milliseconds record_within{std::chrono::minutes(10)};  ///< of event 100, after the end
     std::int64_t rate = 20;                                             ///< requests a second, on average
     std::optional<net::HttpUrl> forward{};
+    /// For the backend's answer; of the 20 s that the cloud waits for us (267/32744).
+    std::chrono::milliseconds forward_within{std::chrono::seconds(15)};
 };
 
 struct Config {

@@ -180,11 +180,12 @@ void Inbox::match(Arrival& arrival) {
                                       std::chrono::duration<double>(took).count());
 }
 
-void Inbox::expect(std::int64_t event, const std::string& stream, WallTime since) {
+void Inbox::expect(std::int64_t event, const std::string& stream, const std::string& domain, WallTime since) {
     if (std::ranges::find(receive_.expect, event) == receive_.expect.end()) return;
     if (expectations_.size() == most_expectations) expectations_.pop_front();
     const auto within = event == 100 ? receive_.record_within : receive_.expect_within;
-    expectations_.push_back({.event = event, .stream = stream, .since = since, .due = since + within});
+    expectations_.push_back(
+        {.event = event, .stream = stream, .domain = domain, .since = since, .due = since + within});
     const auto bad = std::ranges::find_if(
         bad_ones_, [&](const BadOne& one) { return is_of(one.event, one.at, expectations_.back()); });
     if (bad != bad_ones_.end()) {
@@ -207,10 +208,10 @@ void Inbox::told(const std::vector<Notice>& notices, WallTime since) {
         const auto stream = fact("stream_id");
         if (own_pushes_.size() == most_expectations) own_pushes_.pop_front();
         own_pushes_.push_back({.stream = stream, .at = notice.at});
-        if (fact("event") == "1") expect(1, stream, notice.at);
+        if (fact("event") == "1") expect(1, stream, fact("domain"), notice.at);
         if (fact("event") == "0") {
-            expect(0, stream, notice.at);
-            expect(100, stream, notice.at);
+            expect(0, stream, fact("domain"), notice.at);
+            expect(100, stream, fact("domain"), notice.at);
         }
     }
 }
@@ -245,6 +246,16 @@ std::string Inbox::arrived_of(const std::string& stream, WallTime since) const {
     return names.empty() ? "none" : names;
 }
 
+/// Whether events of other streams come in, where those of the missed one do not: since it was due, or
+/// always. One of the same domain shows nothing: what is bound is the domain.
+bool Inbox::hears_of_others(const Expectation& missed) const {
+    const bool never = arrived_of(missed.stream, {}) == "none";
+    return std::ranges::any_of(arrivals_, [&](const Arrival& arrival) {
+        return arrival.event.stream_id != missed.stream && (never || arrival.at >= missed.since) &&
+               (missed.domain.empty() || arrival.event.app != missed.domain);
+    });
+}
+
 std::optional<Standing> Inbox::standing_missing() const {
     // Of each event, the newest expectation that is decided speaks.
     for (const std::int64_t event : {1, 0, 100}) {
@@ -254,12 +265,10 @@ std::optional<Standing> Inbox::standing_missing() const {
         if (newest == nullptr || newest->state != Expectation::State::missed) continue;
         Standing standing{.what =
                               newest->badly_signed ? Standing::What::badly_signed : Standing::What::missing};
-        standing.evidence = {
-            {"missing", std::to_string(event)},
-            {"missing_stream", newest->stream},
-            {"arrived", arrived_of(newest->stream, newest->since)},
-            {"other_streams",
-             taken_ > 0 && arrived_of(newest->stream, {}) == "none" ? "their events come in" : ""}};
+        standing.evidence = {{"missing", std::to_string(event)},
+                             {"missing_stream", newest->stream},
+                             {"arrived", arrived_of(newest->stream, newest->since)},
+                             {"other_streams", hears_of_others(*newest) ? "their events come in" : ""}};
         if (newest->badly_signed) standing.evidence.emplace_back("badly_signed", "of our own push");
         return standing;
     }

@@ -127,6 +127,7 @@ private:
     struct Expectation {
         std::int64_t event = 0;
         std::string stream{};
+        std::string domain{};  ///< of the push; may be empty
         WallTime since{};
         WallTime due{};
         enum class State { open, met, missed } state = State::open;
@@ -138,13 +139,14 @@ private:
     void keep_badly_signed(const Event& event, WallTime now);
     static bool is_of(const Event& event, WallTime at, const Expectation& expected);
     bool is_of_own_push(const Arrival& arrival) const;
-    void expect(std::int64_t event, const std::string& stream, WallTime since);
+    void expect(std::int64_t event, const std::string& stream, const std::string& domain, WallTime since);
     void match(Arrival& arrival);
     void conclude(WallTime now);
     std::optional<Standing> standing() const;
     std::optional<Standing> standing_missing() const;
     std::optional<Standing> standing_forward() const;
     std::string arrived_of(const std::string& stream, WallTime since) const;
+    bool hears_of_others(const Expectation& missed) const;
 
     const Receive receive_;
     config::Secret key_;

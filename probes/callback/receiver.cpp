@@ -18,8 +18,6 @@ using namespace std::chrono_literals;
 
 /// Until the port is tried again.
 constexpr auto next_try = 5s;
-/// For the backend, of the 20 s that the cloud waits for us.
-constexpr auto forward_time = 15s;
 
 constexpr const char* courtesy = R"({"code":0})";
 
@@ -36,7 +34,7 @@ struct Passed {
 asio::awaitable<Passed> forward(std::shared_ptr<const Config> config, std::shared_ptr<State> state, Env& env,
                                 std::string text) {
     Passed passed{.outgoing = {.status = 503}};
-    const auto deadline = env.now() + forward_time;
+    const auto deadline = env.now() + config->receive->forward_within;
     const auto pass = co_await state->gate.enter(env, *config->receive->forward, deadline);
     if (!pass) {
         passed.forwarded.answer = held_back;

@@ -62,6 +62,7 @@ expect_within = '30s'
 record_within = '20m'
 rate = 5
 forward = 'http://backend/callback/tape_callback.php'
+forward_within = '3s'
 )");
     EXPECT_EQ(config.backup_key.reveal(), "old-key");
     EXPECT_EQ(config.address, asio::ip::make_address("192.0.2.1"));
@@ -86,6 +87,7 @@ forward = 'http://backend/callback/tape_callback.php'
     EXPECT_EQ(config.receive->record_within, 20min);
     EXPECT_EQ(config.receive->rate, 5);
     EXPECT_EQ(config.receive->forward->host, "backend");
+    EXPECT_EQ(config.receive->forward_within, 3s);
 }
 
 TEST(CallbackConfig, ReceiverAlone) {
@@ -97,6 +99,7 @@ TEST(CallbackConfig, ReceiverAlone) {
     EXPECT_EQ(config.receive->record_within, 10min);
     EXPECT_EQ(config.receive->rate, 20);
     EXPECT_FALSE(config.receive->forward);
+    EXPECT_EQ(config.receive->forward_within, 15s);
 }
 
 TEST(CallbackConfig, NothingGiven) {
@@ -122,6 +125,7 @@ expect = [332]
 expect_within = '0s'
 rate = 0
 forward = 'backend'
+forward_within = '20s'
 )",
              {
                  "t.toml:2:15: probe.key.env: the environment variable 'NOBODY' is not set",
@@ -142,6 +146,7 @@ forward = 'backend'
                  "t.toml:14:17: probe.receive.expect_within: expected 1s to 1h, found 0s",
                  "t.toml:15:8: probe.receive.rate: expected 1 to 10000, found 0",
                  "t.toml:16:11: probe.receive.forward: expected http[s]://host[:port]/path, found 'backend'",
+                 "t.toml:17:18: probe.receive.forward_within: expected 1s to 19s, found 20s",
                  "t.toml:9:1: probe.eventz: unknown key; did you mean 'events'?",
              });
 }

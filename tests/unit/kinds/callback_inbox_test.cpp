@@ -90,6 +90,44 @@ TEST(CallbackInbox, EventMayComeBeforeItsPushIsTold) {
     EXPECT_EQ(report.delays, (std::vector<std::pair<std::string_view, double>>{{"1", 0.0}}));
 }
 
+// A template is bound to a domain: what comes of another one shows that a template leads here, and that this
+// domain has it no more.
+TEST(CallbackInbox, OtherDomainsAreHeardOfWhileThisOneIsNot) {
+    const auto heard = [](const std::string& domain, WallTime::duration since_push) {
+        Bench bench;
+        const auto tell = [&] {
+            bench.inbox.told(
+                {{.number = ++bench.notices,
+                  .topic = std::string(topics::push),
+                  .from = "push-main",
+                  .at = bench.now,
+                  .facts = {{"event", "1"}, {"stream_id", "a"}, {"domain", "push.example.com"}}}},
+                start);
+        };
+        tell();
+        bench.event(1, "a");
+        bench.now += 10min;
+        tell();
+        bench.now += since_push;
+        const auto t = std::chrono::floor<std::chrono::seconds>(bench.now) + 10min;
+        const auto stamp = protocol::callback_stamp(key, t);
+        bench.take(protocol::JsonFields()
+                       .number("event_type", 1)
+                       .text("stream_id", "b")
+                       .text("app", domain)
+                       .raw("t", stamp.t)
+                       .text("sign", stamp.sign)
+                       .object());
+        bench.now += 10min;
+        const Report report = bench.report();
+        EXPECT_TRUE(report.standing);
+        return report.standing ? got(*report.standing, "other_streams") : std::string();
+    };
+    EXPECT_EQ(heard("other.example.com", 1s), "their events come in");
+    EXPECT_EQ(heard("push.example.com", 1s), "") << "this very domain has its template";
+    EXPECT_EQ(heard("other.example.com", -1min), "") << "nothing comes any more, of nobody";
+}
+
 TEST(CallbackInbox, EventThatDoesNotComeIsMissingOnceAndStandsUntilTheNextComes) {
     Bench bench;
     bench.push("1", "a");
