@@ -10,10 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The backend stores a replay only if it is longer than this (backend's tape_callback.php, measured).
-constexpr auto shortest_replay = 60s;
-/// So short that no rounding of the cloud's makes it a replay.
-constexpr auto longest_without_replay = 50s;
+std::string seconds_text(std::chrono::milliseconds time) {
+    return std::to_string(std::chrono::ceil<std::chrono::seconds>(time).count()) + " s";
+}
 
 /// The backend's own rule for user ids.
 bool is_userid(const std::string& text) {
@@ -46,14 +45,18 @@ Config read(config::Reader& in) {
     in.optional("mutates", config.mutates);
     config.length = config.mutates ? 65s : 10s;
     in.optional("length", config.length, 5s, 1h);
-    if (config.mutates && config.length <= shortest_replay)
-        in.mistake("length", "the backend stores no replay of 60 s or less: expected more than that, found " +
+    in.optional("shortest_replay", config.shortest_replay, 1s, 1h);
+    if (config.mutates && config.length <= config.shortest_replay)
+        in.mistake("length", "the backend stores no replay of " + seconds_text(config.shortest_replay) +
+                                 " or less: expected more than that, found " +
                                  config::format_duration(config.length));
+    // So short that no rounding of the cloud's makes it a replay.
+    const auto longest_without_replay = config.shortest_replay * 5 / 6;
     if (!config.mutates && config.length > longest_without_replay)
-        in.mistake("length",
-                   "a push this long becomes a replay that viewers see: expected 50 s at most, or mutates = "
-                   "true, found " +
-                       config::format_duration(config.length));
+        in.mistake("length", "a push this long becomes a replay that viewers see: expected " +
+                                 seconds_text(longest_without_replay) +
+                                 " at most, or mutates = true, found " +
+                                 config::format_duration(config.length));
     if (!config.mutates && (!config.mysql.empty() || !config.list.empty() || config.playback))
         in.warning(
             !config.mysql.empty()  ? "rows"

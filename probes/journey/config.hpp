@@ -18,6 +18,8 @@ struct Deadlines {
     std::chrono::milliseconds playback{std::chrono::seconds(30)};
 };
 
+constexpr std::chrono::milliseconds shipped_shortest_replay = std::chrono::seconds(60);
+
 struct Config {
     std::string push{};      ///< name of the rtmp_push whose URL and key are used
     std::string callback{};  ///< of the callback that receives; empty: the row is the proof of the callback
@@ -29,8 +31,10 @@ struct Config {
     std::string userid = "livecanary";
     /// Files that the cloud makes of a recording, one a format, each told of by an event of its own.
     std::int64_t formats = 1;
-    /// Real-time length of the push. The backend stores no replay of 60 s or less.
+    /// Real-time length of the push.
     std::chrono::milliseconds length{};
+    /// The backend stores no replay that is no longer than this (its tape_callback.php, measured).
+    std::chrono::milliseconds shortest_replay = shipped_shortest_replay;
     bool mutates = false;  ///< it may leave a replay that viewers see, until it removes it again
     Deadlines deadlines{};
     std::string ca_file{};  ///< whom to trust for the replay's URL instead of the system's authorities

@@ -4,12 +4,21 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "probes/catalogue/catalogue.hpp"
 #include "probes/journey/walk.hpp"
 
 namespace livecanary::journey {
 namespace {
+
+std::optional<std::int64_t> number_of(std::string_view text) {
+    std::int64_t number = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (text.empty() || ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return number;
+}
 
 /// A class with the candidates the catalogue has for it.
 Diagnosis as_catalogued(CauseClass cause_class, std::string because, std::vector<Cause> first = {},
@@ -99,18 +108,15 @@ std::string hours_text(std::int64_t seconds) {
 /// it.
 Diagnosis of_two_rows(const RunResult& run) {
     const std::string because = "one show stands in two rows: " + std::string(run.got("second_row"));
-    const std::string text(run.got("row_offset_seconds"));
-    std::int64_t offset = 0;
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), offset);
-    const bool known = ec == std::errc{} && end == text.data() + text.size() && !text.empty();
-    if (known && offset != 0 && offset % zone_step == 0)
+    const auto offset = number_of(run.got("row_offset_seconds"));
+    if (offset && *offset != 0 && *offset % zone_step == 0)
         return claim(Cause::db_timezone_mismatch,
-                     because + "; their start_time is " + hours_text(offset) +
+                     because + "; their start_time is " + hours_text(*offset) +
                          " the start that the event tells of, so the backend's session has another time zone "
                          "than +08:00, and its look for the same show misses");
     const Candidate again{Cause::callback_duplicate_redelivery,
                           "the backend did not find the row of the same show"};
-    if (known && offset == 0)
+    if (offset && *offset == 0)
         return {.candidates = {again},
                 .because = because,
                 .ruled_out = {"db_timezone_mismatch: their start_time is the one that the event tells of"}};
@@ -143,22 +149,31 @@ Diagnosis of_row(const RunResult& run) {
     const bool delivered = !run.got("file_id").empty();
     // The backend answers 0 to a recording of 60 s or less and stores nothing (tape_callback.php, measured).
     const std::string recorded(run.got("recorded_seconds"));
-    std::int64_t seconds = 0;
-    const auto [end, ec] = std::from_chars(recorded.data(), recorded.data() + recorded.size(), seconds);
-    if (delivered && ec == std::errc{} && end == recorded.data() + recorded.size() && seconds <= 60)
+    const auto seconds = number_of(recorded);
+    const std::int64_t shortest = number_of(run.got("shortest_replay_seconds")).value_or(60);
+    const std::string shortest_text = std::to_string(shortest) + " s";
+    if (delivered && seconds && *seconds <= shortest)
         return claim(Cause::replay_too_short, "the event tells of a recording of " + recorded +
                                                   " s, though the push was longer, and no row of its file "
-                                                  "appeared: the backend stores none of 60 s or less");
+                                                  "appeared: the backend stores none of " +
+                                                  shortest_text + " or less");
     if (!delivered)
         return as_catalogued(
             CauseClass::replay_missing,
             "no row of the journey's replay appeared, and nothing says whether its event came");
     return as_catalogued(CauseClass::callback_not_stored, "the event came, and no row of its file appeared",
                          {},
-                         {recorded.empty() ? "replay_too_short: the push was longer than 60 s"
+                         {recorded.empty() ? "replay_too_short: the push was longer than " + shortest_text
                                            : "replay_too_short: the recording has " + recorded + " s",
                           "stream_id_without_underscore: the journey's stream has one"});
 }
+
+constexpr std::array before_the_row{
+    Cause::record_template_not_bound, Cause::replay_too_short,
+    Cause::replay_callback_url_wrong, Cause::callback_template_not_bound,
+    Cause::callback_api_key_mismatch, Cause::callback_payload_missing_video_id,
+    Cause::room_row_missing,          Cause::replay_db_write_failed_schema_changed,
+    Cause::db_table_stalled};
 
 Diagnosis of_list(const RunResult& run) {
     if (run.code != JourneyError::not_listed)
@@ -167,7 +182,12 @@ Diagnosis of_list(const RunResult& run) {
     if (!run.got("row_hls_only").empty())
         return {.candidates = {{Cause::replay_hls_only_hidden, "the row has only an HLS URL"}},
                 .because = "the row is there, and the list does not show it"};
-    return as_catalogued(CauseClass::replay_missing, "the list does not show the replay");
+    // What would have kept it out of the table has not.
+    std::vector<std::string> ruled_out{"replay_hls_only_hidden: the row has another URL than one of HLS"};
+    for (const Cause before : before_the_row)
+        ruled_out.push_back(std::string(to_string(before)) + ": the row is there");
+    return as_catalogued(CauseClass::replay_missing, "the row is there, and the list does not show it", {},
+                         std::move(ruled_out));
 }
 
 Diagnosis of_playback(const RunResult& run) {

@@ -386,6 +386,9 @@ asio::awaitable<std::string> Walk::newest_file() {
 
 asio::awaitable<bool> Walk::has_row() {
     enter(row);
+    if (config_.shortest_replay != shipped_shortest_replay)
+        run_.saw("shortest_replay_seconds",
+                 std::to_string(std::chrono::floor<std::chrono::seconds>(config_.shortest_replay).count()));
     // Without the event nobody has told us its file id: then it is a row that was not there before.
     const auto is_ours = [this](const Facts& facts) {
         return fact(facts, "found") == "1" && fact(facts, "column.file_id") != before_;

@@ -274,7 +274,7 @@ const Broken broken[] = {
     {"table_unreachable", answers(questions::row, never(asio::error::connection_refused)),
      "push callback row", "refused", ""},
     {"not_listed", answers(questions::vod_list, always({{"found", "no"}})), "push callback row list",
-     "timeout", "replay_missing", ""},
+     "timeout", "replay_missing", "replay_window_7_days"},
     {"forbidden", serves(403), "push callback row list playback", "rejected", "cdn_forbidden",
      "cdn_cos_acceleration_disabled"},
     {"forbidden_by_cos", serves(403, true), "push callback row list playback", "rejected", "cdn_forbidden",
@@ -580,6 +580,14 @@ TEST(JourneyConfig, EveryMistakeWithItsPlace) {
             "table's remove statement",
             "t.toml:4:12: probe.playback: nothing says where the replay is: needs callback, rows or "
             "list"}));
+    // A backend whose rule was lowered.
+    EXPECT_EQ(mistakes_of("push = 'p'\nmutates = true\nrows = { mysql = 'd', table = 't' }\nlength = '30s'\n"
+                          "shortest_replay = '20s'\n"),
+              std::vector<std::string>{});
+    EXPECT_EQ(
+        mistakes_of("push = 'p'\nlength = '18s'\nshortest_replay = '20s'\n"),
+        std::vector<std::string>{"t.toml:2:10: probe.length: a push this long becomes a replay that viewers "
+                                 "see: expected 17 s at most, or mutates = true, found 18s"});
     EXPECT_EQ(mistakes_of("push = 'p'\ncallback = 'c'\nrows = { mysql = 'd', table = 't' }\n"),
               (std::vector<std::string>{
                   "t.toml:3:8: warning: probe.rows: not reached: without mutates = true the journey makes no "
