@@ -47,6 +47,15 @@ std::string said(const DrillRow::Named& named) {
     return text;
 }
 
+/// Of a probe with `interval_seconds`, `timeout_seconds` and `waits_seconds`. A failure is confirmed after
+/// half an interval, 2 s at most; a timeout in the next slot (confirmation_due, schedule.hpp).
+double bound_of(const json::object& pace) {
+    const auto number = [&](const char* name) { return pace.at(name).to_number<double>(); };
+    const double interval = number("interval_seconds"), timeout = number("timeout_seconds");
+    const double pause = std::max(std::min(interval / 2, 2.0), interval - timeout);
+    return interval + timeout + pause + timeout + number("waits_seconds");
+}
+
 bool is_right(const DrillFault& fault, const DrillFault::NamedBy& by, const DrillRow::Named& named) {
     // More than was asked for: the rules over several probes may single out what this one cannot.
     if (named.label == fault.cause) return true;
@@ -80,6 +89,9 @@ void print_alerts(std::ostream& out, const std::vector<DrillRow>& rows) {
 std::vector<DrillFault> read_faults(std::string_view text) {
     std::vector<DrillFault> faults;
     const json::value parsed = json::parse(text);
+    std::map<std::string, double, std::less<>> bounds;
+    for (const auto& value : parsed.as_object().at("probes").as_array())
+        bounds[text_of(value.as_object(), "probe")] = bound_of(value.as_object());
     for (const auto& value : parsed.as_object().at("faults").as_array()) {
         const json::object& object = value.as_object();
         DrillFault fault{.id = text_of(object, "id"),
@@ -89,9 +101,12 @@ std::vector<DrillFault> read_faults(std::string_view text) {
         fault.any = object.at("any").as_bool();
         fault.fresh_start = object.at("fresh_start").as_bool();
         fault.settle = std::chrono::seconds(object.at("settle_seconds").to_number<int>());
-        for (const auto& by : object.at("named_by").as_array())
+        for (const auto& by : object.at("named_by").as_array()) {
+            std::string probe = text_of(by.as_object(), "probe");
+            const double bound = bounds.at(probe);
             fault.named_by.push_back(
-                {.probe = text_of(by.as_object(), "probe"), .label = text_of(by.as_object(), "label")});
+                {.probe = std::move(probe), .label = text_of(by.as_object(), "label"), .bound = bound});
+        }
         for (const auto& cause : object.at("explained").as_array())
             fault.explained.emplace(cause.as_string().c_str());
         faults.push_back(std::move(fault));
@@ -111,6 +126,18 @@ double DrillRow::seconds() const {
     for (const Named& one : named)
         if (one.right || !fault.any) slowest = std::max(slowest, one.seconds);
     return slowest;
+}
+
+double DrillRow::bound() const {
+    double longest = 0;
+    for (const Named& one : named)
+        if (one.right || !fault.any) longest = std::max(longest, one.bound);
+    return longest;
+}
+
+bool DrillRow::in_time() const {
+    const auto is_late = [&](const Named& one) { return one.right && one.seconds > one.bound; };
+    return is_named() && std::ranges::none_of(named, is_late);
 }
 
 DrillWatch::DrillWatch(DrillFault fault, WallTime since) : since_text_(rfc3339(since)), since_(since) {
@@ -141,6 +168,7 @@ void DrillWatch::observe(const json::array& results, WallTime now) {
             row_.wrong.push_back(named);
         const auto by = std::ranges::find(fault.named_by, named.probe, &DrillFault::NamedBy::probe);
         if (by == fault.named_by.end()) continue;
+        named.bound = by->bound;
         // What hides in a class is looked at once the controls have been played, which may single it out.
         named.right = is_right(fault, *by, named) && (confirmed || named.label == fault.cause);
         const auto before = std::ranges::find(row_.named, named.probe, &DrillRow::Named::probe);
@@ -168,14 +196,16 @@ std::vector<std::string> not_well(const json::array& results, WallTime since) {
 }
 
 void print_rows(std::ostream& out, const std::vector<DrillRow>& rows) {
-    out << "| fault | what breaks | is | seconds | named by | said | |\n|---|---|---|---|---|---|---|\n";
+    out << "| fault | what breaks | is | seconds | within | named by | said | "
+           "|\n|---|---|---|---|---|---|---|---|\n";
     std::map<std::string, std::map<std::string, int>> matrix;  // the truth → what was said → how often
     std::set<std::string> causes;
-    std::size_t right = 0, seeds = 0, seeds_right = 0, wrong = 0, claimed = 0;
+    std::size_t right = 0, in_time = 0, seeds = 0, seeds_right = 0, wrong = 0, claimed = 0;
     for (const DrillRow& row : rows) {
         const DrillFault& fault = row.fault;
         out << "| " << fault.id << " | " << fault.breaks << " | " << fault.cause << (fault.seed ? " *" : "")
-            << " | " << seconds_text(row.seconds()) << " | ";
+            << " | " << seconds_text(row.seconds()) << " | " << seconds_text(row.bound())
+            << (row.in_time() ? "" : " MISSED") << " | ";
         std::string by, what;
         bool as_cause = false;
         for (const auto& expected : fault.named_by) {
@@ -197,6 +227,7 @@ void print_rows(std::ostream& out, const std::vector<DrillRow>& rows) {
         if (!row.trouble.empty()) what += "; " + row.trouble;
         out << by << " | " << what << " | " << (row.right() ? "right" : "WRONG") << " |\n";
         right += row.right() ? 1U : 0U;
+        in_time += row.in_time() ? 1U : 0U;
         seeds += fault.seed ? 1U : 0U;
         seeds_right += fault.seed && row.right() ? 1U : 0U;
         wrong += row.wrong.size();
@@ -218,7 +249,8 @@ void print_rows(std::ostream& out, const std::vector<DrillRow>& rows) {
         << right << " of " << rows.size() << " faults right, " << claimed
         << " of them named as the cause, the others as their class with the cause among its first three; "
         << causes.size() << " causes; " << seeds_right << " of " << seeds
-        << " failures of the owner's documents (*); " << wrong << " wrong causes\n";
+        << " failures of the owner's documents (*); " << wrong << " wrong causes; " << in_time << " of "
+        << rows.size() << " within one interval and the confirmation\n";
     print_alerts(out, rows);
 }
 
@@ -231,6 +263,7 @@ json::object to_json(const DrillRow& row) {
                              {"label", named.label},
                              {"candidates", json::array(named.candidates.begin(), named.candidates.end())},
                              {"seconds", named.seconds},
+                             {"bound_seconds", named.bound},
                              {"right", named.right}});
         return array;
     };
@@ -240,6 +273,8 @@ json::object to_json(const DrillRow& row) {
             {"seed", row.fault.seed},
             {"right", row.right()},
             {"seconds", row.seconds()},
+            {"bound_seconds", row.bound()},
+            {"in_time", row.in_time()},
             {"recovered_seconds", row.recovered_seconds},
             {"alert_seconds", row.alert_seconds ? json::value(*row.alert_seconds) : json::value(nullptr)},
             {"named", list(row.named)},

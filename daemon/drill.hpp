@@ -22,6 +22,10 @@ struct DrillFault {
         /// `cause`: it has to be claimed. A class, or empty for candidates without one: `cause` must be among
         /// the first three candidates, since nothing that this probe sees tells it from them.
         std::string label{};
+        /// From the fault until it is to be named at the latest, in seconds: until the next run begins (the
+        /// interval), that run, the pause before the confirmation and the confirmation, and what the probe
+        /// itself waits for.
+        double bound = 0;
     };
     std::string id{};
     std::string breaks{};  ///< what, in words
@@ -45,6 +49,7 @@ struct DrillRow {
         std::string label{};  ///< what it said: a cause, a class, or empty
         std::vector<std::string> candidates{};
         double seconds = 0;  ///< from the fault until the run that said so had ended
+        double bound = 0;    ///< DrillFault::NamedBy::bound
         bool right = false;
     };
     DrillFault fault{};
@@ -60,6 +65,10 @@ struct DrillRow {
     bool right() const;
     /// Until the slowest of the probes had named it.
     double seconds() const;
+    /// That of whoever named it; of several the longest.
+    double bound() const;
+    /// Each of the probes had named it by its own.
+    bool in_time() const;
 };
 
 /// Follows the results of the API while one thing is broken.

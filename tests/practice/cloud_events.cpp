@@ -52,6 +52,7 @@ public:
     explicit Server(Options options)
         : recording_(options.recording),
           record_scale_(options.record_scale),
+          formats_(std::move(options.formats)),
           video_url_(std::move(options.video_url)) {
         sender_.emplace(io_.get_executor(), std::move(options.sender));
         thread_ = std::thread([this] { io_.run(); });
@@ -81,6 +82,8 @@ public:
     std::optional<CallbackSender> sender_{};
     bool recording_;
     double record_scale_;
+    std::vector<std::string> formats_;
+    std::string unbound_{};  ///< a domain without a template
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -91,6 +94,7 @@ private:
 
     void take(const Call& call) {
         if (call.call != "publish" && call.call != "publish_done") return;
+        if (!unbound_.empty() && call.domain == unbound_) return;
         sender_->change([&](CallbackSender::Settings& settings) {
             settings.domain = call.domain;
             settings.app = call.app;
@@ -112,8 +116,18 @@ private:
         sender_->push_ended(push.stream, push.sequence, lasted);
         if (!recording_) return;
         const auto recorded = std::chrono::duration_cast<std::chrono::seconds>(lasted * record_scale_);
-        sender_->recorded(push.stream, push.stream + "-" + push.sequence, recorded,
-                          video_url_ ? video_url_(push.stream) : std::string());
+        const std::string name = push.stream + "-" + push.sequence;
+        const std::string url = video_url_ ? video_url_(push.stream) : std::string();
+        if (formats_.empty()) sender_->recorded(push.stream, name, recorded, url);
+        const std::string usual = sender_->settings().record_format;
+        const auto say = [&](const std::string& format) {
+            sender_->change([&](CallbackSender::Settings& settings) { settings.record_format = format; });
+        };
+        for (const auto& format : formats_) {
+            say(format);
+            sender_->recorded(push.stream, name + "-" + format, recorded, url);
+        }
+        say(usual);
     }
 
     void change(const std::string& body) {
@@ -191,6 +205,12 @@ void CloudEvents::set_recording(bool on) {
 }
 void CloudEvents::scale_recordings(double scale) {
     server_->on_thread([scale](Server& self) { self.record_scale_ = scale; });
+}
+void CloudEvents::unbind(const std::string& domain) {
+    server_->on_thread([&](Server& self) { self.unbound_ = domain; });
+}
+void CloudEvents::set_formats(std::vector<std::string> formats) {
+    server_->on_thread([&](Server& self) { self.formats_ = std::move(formats); });
 }
 void CloudEvents::deliver(int event, const std::string& stream, const std::string& body) {
     server_->on_thread([&](Server& self) { self.sender_->deliver(event, stream, body); });

@@ -24,6 +24,9 @@ public:
         /// Seconds that event 100 tells of, for each second pushed. The backend stores no recording of 60 s
         /// or less, and nobody wants to wait for one.
         double record_scale = 1;
+        /// file_format of each file of a recording, which has an event of its own; empty: one, as `sender`
+        /// has it.
+        std::vector<std::string> formats{};
         /// Where the newest recording of a stream can be fetched; empty, or none: nowhere.
         std::function<std::string(const std::string& stream)> video_url{};
     };
@@ -38,6 +41,9 @@ public:
     void change(const std::function<void(CallbackSender::Settings&)>& how);
     void set_recording(bool on);
     void scale_recordings(double scale);
+    /// No events of pushes to that domain: the template is not bound to it. Empty: it is to all.
+    void unbind(const std::string& domain);
+    void set_formats(std::vector<std::string> formats);
     /// An event beside those that pushes cause: nobody's, or one that came before.
     void deliver(int event, const std::string& stream, const std::string& body);
     /// The body of an event, with everything as it is now.

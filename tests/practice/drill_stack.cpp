@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <sstream>
 #include <stdexcept>
 #include <string_view>
@@ -33,6 +34,43 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
+/// How often a probe of the configuration runs and how long a run may take. As with the defaults that users
+/// have, no timeout is longer than its interval.
+struct Pace {
+    std::chrono::milliseconds interval = 3s, timeout = 2s;
+    /// What it judges takes so long to come about after the fault, whatever its own runs.
+    std::chrono::milliseconds waits = 0s;
+};
+constexpr auto expect_within = 3s, record_within = 3s, forward_within = 2s;
+
+const std::map<std::string, Pace>& paces() {
+    static const std::map<std::string, Pace> all = [] {
+        std::map<std::string, Pace> made;
+        for (const char* name :
+             {"reference", "push-main", "push-issued", "cover-bucket", "cover-fast", "cover-domain",
+              "cover-temporary", "cover-v4", "cover-app", "cover-cdn", "logo-cdn", "app-db", "replay-db",
+              "mini-live", "app-address", "record-callback", "backend-log"})
+            made[name] = {};
+        // A second of media, and what a busy machine takes to begin and end it.
+        // A control asks a port that does not speak RTMP for TLS, and waits for 3 s.
+        for (const char* name : {"push-main", "push-issued"})
+            made[name] = {.interval = 4s, .timeout = 3s, .waits = 3s};
+        // Two seconds of media, since a picture that can be shown comes with the second keyframe.
+        made["play-main"] = {.interval = 4s, .timeout = 3500ms};
+        // Five seconds of media, and up to two for each of the other hops.
+        made["replay"] = {.interval = 9s, .timeout = 9s};
+        // It judges the events of pushes: the next one of them, and the time that its events have.
+        const Pace push = made["push-main"];
+        made["cloud-events"].waits =
+            push.interval + push.timeout + std::max({expect_within, record_within, forward_within});
+        return made;
+    }();
+    return all;
+}
+
+std::string milliseconds(std::chrono::milliseconds time) { return std::to_string(time.count()) + "ms"; }
+
+constexpr double record_scale = 120;
 constexpr const char* callback_path = "/callback/tape_callback.php";
 constexpr const char* monitor_secret = "practice-monitor-secret";
 constexpr const char* temporary_secret = "practice-temporary-secret";
@@ -85,8 +123,10 @@ CloudEvents::Options DrillStack::told_of() {
     options.sender.retries = 0;
     options.sender.record_format = "mp4";
     // A second is told of as two minutes, which is long enough to be stored.
-    options.record_scale = 120;
-    options.video_url = [this](const std::string& stream) { return nginx.recording_url(stream); };
+    options.record_scale = record_scale;
+    options.video_url = [this](const std::string& stream) {
+        return nginx.recording_url(stream) + (recordings_are_gone ? ".gone" : "");
+    };
     return options;
 }
 
@@ -190,6 +230,9 @@ void DrillStack::reset_database() {
     backend.fill_database();
     server.execute(
         "ALTER TABLE live_demo.tb_account ADD KEY by_time (create_time);"
+        "INSERT INTO live_demo.tb_room (userid, title) VALUES ('" +
+        std::string(traveller) +
+        "', 'drill');"
         "GRANT SELECT, INSERT, DELETE ON *.* TO 'live_monitor'@'%' IDENTIFIED BY '" +
         std::string(db_monitor_password) + "'");
 }
@@ -206,8 +249,13 @@ void DrillStack::reset_events() {
         settings.dead = right.dead;
         settings.lost = right.lost;
         settings.video_id = right.video_id;
+        settings.record_format = right.record_format;
     });
+    events.scale_recordings(record_scale);
+    recordings_are_gone = false;
     events.set_recording(true);
+    events.set_formats({});
+    events.unbind({});
 }
 
 void DrillStack::log(const std::string& line) const {
@@ -230,7 +278,10 @@ void DrillStack::write_config() const {
     const std::string callback = secret("callback", right.callback_key);
     std::ostringstream toml;
     const auto probe = [&](const char* kind, const char* name) -> std::ostream& {
-        return toml << "\n[[probe]]\nkind = \"" << kind << "\"\nname = \"" << name << "\"\n";
+        const Pace& pace = paces().at(name);
+        return toml << "\n[[probe]]\nkind = \"" << kind << "\"\nname = \"" << name << "\"\ninterval = \""
+                    << milliseconds(pace.interval) << "\"\ntimeout = \"" << milliseconds(pace.timeout)
+                    << "\"\n";
     };
     const auto store = [&](const std::string& host) {
         return "endpoint = \"http://" + host + ":" + cos_port + "\"\naddress = \"127.0.0.1\"\n";
@@ -246,7 +297,7 @@ void DrillStack::write_config() const {
          << (directory_ / "state").string()
          // Faults follow each other faster than a day's incidents do, and the machine may be busy.
          << "\"\ncontrols_gap = \"0s\"\nmax_loop_lag = \"2s\"\nreference = false\n"
-         << "\n[defaults]\ninterval = \"2s\"\ntimeout = \"6s\"\nfail_after = 2\nrecover_after = 1\n";
+         << "\n[defaults]\nfail_after = 2\nrecover_after = 1\n";
     probe("reference", "reference");
 
     probe("rtmp_push", "push-main") << "url = \"rtmp://" << push_domain << ':' << told.push_port << '/'
@@ -257,15 +308,13 @@ void DrillStack::write_config() const {
                                       << "\"\naddress = \"127.0.0.1\"\nmedia = \"1s\"\npush_key = " << main
                                       << "\nbackup_key = " << backup << '\n';
     const std::string watched = "watched_" + std::string(BackendStack::userid);
-    probe("rtmp_push", "play-main")
-        << "url = \""
-        << push_url(push_domain, "live", watched)
-        // A picture that can be shown comes with the second keyframe, after 1 s.
-        << "\"\ninterval = \"3s\"\naddress = \"127.0.0.1\"\nmedia = \"2s\"\npush_key = " << main
-        << "\nbackup_key = " << backup << "\n[[probe.playback]]\nurl = \""
-        << push_url(play_domain, "live", watched)
-        << "\"\naddress = \"127.0.0.1\"\nwait = \"3s\"\nkey = " << secret("play", play_key)
-        << "\nbackup_key = " << secret("play-backup", play_backup_key) << '\n';
+    probe("rtmp_push", "play-main") << "url = \"" << push_url(push_domain, "live", watched)
+                                    << "\"\naddress = \"127.0.0.1\"\nmedia = \"2s\"\npush_key = " << main
+                                    << "\nbackup_key = " << backup << "\n[[probe.playback]]\nurl = \""
+                                    << push_url(play_domain, "live", watched)
+                                    << "\"\naddress = \"127.0.0.1\"\nwait = \"2s\"\nkey = "
+                                    << secret("play", play_key)
+                                    << "\nbackup_key = " << secret("play-backup", play_backup_key) << '\n';
 
     probe("cos_roundtrip", "cover-bucket") << bucket << key_pair() << store(cover_host);
     probe("cos_roundtrip", "cover-fast")
@@ -306,6 +355,7 @@ void DrillStack::write_config() const {
     database("replay-db", "live_monitor", secret("db-monitor", db_monitor_password));
     toml << "time_zone = \"+08:00\"\nread_only = false\n"
             "[[probe.table]]\nname = \"tb_vod\"\nprofile = \"live_demo\"\n"
+            "remove = \"DELETE FROM tb_vod WHERE userid = {userid} AND file_id = {file_id}\"\n"
             "insert_check = { userid = \"livecanary\", file_id = \"check\", play_url = "
             "\"https://play.example.com/replay.mp4\", title = \"\xF0\x9F\x90\xA4\" }\n"
             "[[probe.table]]\nname = \"tb_room\"\nprofile = \"live_demo\"\n"
@@ -324,11 +374,22 @@ void DrillStack::write_config() const {
     probe("callback", "cloud-events")
         << "key = " << callback << "\nreceive = { listen = \"127.0.0.1:" << receiver_port_
         << "\", path = \"/live\", expect = [1, 0, 100], "
-        << "expect_within = \"3s\", record_within = \"4s\", rate = 100, forward = \"" << backend.backend.url()
-        << callback_path << "\" }\n";
+        << "expect_within = \"" << milliseconds(expect_within) << "\", record_within = \""
+        << milliseconds(record_within) << "\", rate = 100, forward_within = \""
+        << milliseconds(forward_within) << "\", forward = \"" << backend.backend.url() << callback_path
+        << "\" }\n";
+    if (told.journey)
+        probe("journey", "replay")
+            << "push = \"push-main\"\ncallback = \"cloud-events\"\nrows = { mysql = \"replay-db\", table = "
+               "\"tb_vod\" }\nlist = \"mini-live\"\nplayback = true\nmutates = true\nuserid = \""
+            << traveller
+            // The practice cloud tells of two minutes for each second, so that nobody has to wait for one.
+            << "\"\nlength = \"5s\"\nshortest_replay = \"4s\"\ndeadlines = { callback = \"2s\", row = "
+               "\"2s\", "
+               "list = \"2s\", playback = \"2s\" }\n";
     // The words of a log alone name it here: as a rule they only confirm.
     probe("log_keywords", "backend-log") << "paths = [\"" << (directory_ / "backend.log").string()
-                                         << "\"]\nfail_on = [\"any\"]\nfail_for = \"5s\"\npatterns = [{ "
+                                         << "\"]\nfail_on = [\"any\"]\nfail_for = \"8s\"\npatterns = [{ "
                                             "match = \"(?i)unexpected failure\", cause = "
                                             "\"unlisted_needs_logs\" }]\n";
 
@@ -344,7 +405,7 @@ namespace {
 /// Events of pushes made before the end of a fault are missed for so long after it.
 int settle_seconds(const Fault& fault) {
     const bool of_events = std::ranges::find(fault.parts, Part::events) != fault.parts.end();
-    return of_events ? 8 : 0;
+    return of_events ? 7 : 0;
 }
 
 }  // namespace
@@ -366,7 +427,16 @@ std::string faults_json() {
                                     {"named_by", std::move(named_by)},
                                     {"explained", std::move(explained)}});
     }
-    return json::serialize(json::object{{"faults", std::move(list)}});
+    const auto seconds = [](std::chrono::milliseconds time) {
+        return std::chrono::duration<double>(time).count();
+    };
+    json::array probes;
+    for (const auto& [name, pace] : paces())
+        probes.push_back(json::object{{"probe", name},
+                                      {"interval_seconds", seconds(pace.interval)},
+                                      {"timeout_seconds", seconds(pace.timeout)},
+                                      {"waits_seconds", seconds(pace.waits)}});
+    return json::serialize(json::object{{"probes", std::move(probes)}, {"faults", std::move(list)}});
 }
 
 namespace {

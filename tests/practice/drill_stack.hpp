@@ -1,6 +1,7 @@
 #pragma once
 // Everything the practice stack has, at once and as it should be, with a configuration of livecanary that
 // watches all of it: what `livecanary drill` breaks.
+#include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <filesystem>
@@ -27,6 +28,8 @@ struct DrillTold {
     std::uint16_t push_port = 0;
     std::string app_backend{};  ///< URL of the backend that is compiled into the app
     std::vector<std::string> logo_edges{};
+    /// A journey too: what it takes is more than all else, and so it is there only for what it is to find.
+    bool journey = false;
 };
 
 /// Its thread is that of its maker: servers that a fault restarts end with the thread that did so.
@@ -44,6 +47,7 @@ public:
     static constexpr const char* logo_object = "logo.bin";
     static constexpr const char* secret_id = "AKIDpracticepracticepractice";  ///< the backend's
     static constexpr const char* monitor_id = "AKIDmonitor";
+    static constexpr const char* traveller = "drill_journey";  ///< whose replay the journey makes
     static constexpr const char* temporary_id = "AKIDtemporarytemporarytemporary";
 
     /// Keys, configuration and log go to `directory`. Throws what its parts throw.
@@ -59,6 +63,8 @@ public:
     /// Appends a line to the log of app and backend.
     void log(const std::string& line) const;
 
+    /// The cloud says that recordings are where they are not.
+    std::atomic<bool> recordings_are_gone = false;
     bool database_is_frozen = false, redis_is_frozen = false;
     // What faults leave, made good.
     void reset_push();

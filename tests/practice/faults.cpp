@@ -725,12 +725,10 @@ std::vector<Fault> of_callbacks() {
          .parts = {Part::events},
          .seed = true},
         {.id = "callback-template-not-bound",
-         .breaks = "the callback template is not bound to the push domain",
+         .breaks = "the callback template is not bound to the push domain any more, but to another one",
          .cause = "callback_template_not_bound",
          .named_by = {{"cloud-events", "callback_not_delivered"}},
-         .apply = event_sender([](CallbackSender::Settings& s) {
-             s.lost = {1, 0, 100};
-         }),
+         .apply = [](S s) { s.events.unbind(DrillStack::push_domain); },
          .parts = {Part::events},
          .seed = true},
         {.id = "callback-recording-off",
@@ -760,6 +758,65 @@ std::vector<Fault> of_callbacks() {
     };
 }
 
+/// The hops of a journey, each broken once. The configuration has it meanwhile.
+std::vector<Fault> of_journey() {
+    const auto travelling = [](auto breaks) {
+        return [breaks](S s) {
+            s.told.journey = true;
+            breaks(s);
+        };
+    };
+    return {
+        {.id = "journey-push",
+         .breaks = "of a replay's way the push: the domain has another main key",
+         .cause = "push_wrong_hotlink_key",
+         .named_by = {{"replay", "push_refused"}},
+         .apply = travelling([](S s) { s.hook.set_main_key(DrillStack::push_domain, "a-new-main-key"); }),
+         .parts = {push, Part::told}},
+        {.id = "journey-callback",
+         .breaks = "of a replay's way the callback: nothing is recorded",
+         .cause = "record_template_not_bound",
+         .named_by = {{"replay", "callback_not_delivered"}},
+         .apply = travelling([](S s) { s.events.set_recording(false); }),
+         .parts = {Part::events, Part::told}},
+        {.id = "journey-row",
+         .breaks = "of a replay's way the row: the recording is too short to be stored",
+         .cause = "replay_too_short",
+         .named_by = {{"replay", "replay_too_short"}},
+         .apply = travelling([](S s) { s.events.scale_recordings(0.5); }),
+         .parts = {Part::events, Part::told}},
+        {.id = "journey-format-letters",
+         .breaks = "of a replay's way the row: the cloud says MP4, and the backend compares with mp4",
+         .cause = "replay_format_case_mismatch",
+         .named_by = {{"replay", "replay_format_case_mismatch"}},
+         .apply = travelling(event_sender([](CallbackSender::Settings& s) { s.record_format = "MP4"; })),
+         .parts = {Part::events, Part::told}},
+        {.id = "journey-two-rows",
+         .breaks = "of a replay's way the row: sessions have another time zone, and each format gets a row",
+         .cause = "db_timezone_mismatch",
+         .named_by = {{"replay", "db_timezone_mismatch"}},
+         .apply = travelling([](S s) {
+             s.backend.mariadb.execute("SET GLOBAL time_zone = '+00:00'");
+             s.events.set_formats({"mp4", "hls"});
+         }),
+         .parts = {database, Part::events, Part::told}},
+        {.id = "journey-list",
+         .breaks = "of a replay's way the list: the row is older than the seven days that it shows",
+         .cause = "replay_window_7_days",
+         .named_by = {{"replay", "replay_missing"}},
+         .apply =
+             travelling(sql("CREATE TRIGGER live_demo.old BEFORE INSERT ON live_demo.tb_vod FOR EACH ROW SET "
+                            "NEW.create_time = NEW.create_time - INTERVAL 8 DAY")),
+         .parts = {database, Part::told}},
+        {.id = "journey-playback",
+         .breaks = "of a replay's way the playback: the recording is not where the row says",
+         .cause = "cos_object_missing",
+         .named_by = {{"replay", ""}},
+         .apply = travelling([](S s) { s.recordings_are_gone = true; }),
+         .parts = {Part::events, Part::told}},
+    };
+}
+
 std::vector<Fault> of_logs() {
     return {
         {.id = "log-client-cos-appid",
@@ -772,7 +829,7 @@ std::vector<Fault> of_logs() {
         {.id = "log-client-cos-region",
          .breaks = "the app has another region of COS compiled in (kTCCOSRegion); only its own log shows it",
          .cause = "client_wrong_cos_region",
-         .named_by = {{"backend-log", "cos_bucket_not_found"}},
+         .named_by = {{"backend-log", "client_wrong_cos_region"}},
          .apply = line("upload failed, code:-133 bucket notexist"),
          .parts = {Part::log},
          .seed = true},
@@ -860,7 +917,8 @@ std::vector<Fault> of_hangs() {
 std::span<const Fault> drill_faults() {
     static const std::vector<Fault> all = [] {
         std::vector<Fault> faults;
-        for (auto* part : {of_push, of_cos, of_cdn, of_database, of_backend, of_callbacks, of_logs, of_hangs})
+        for (auto* part :
+             {of_push, of_cos, of_cdn, of_database, of_backend, of_callbacks, of_journey, of_logs, of_hangs})
             for (Fault& fault : part()) faults.push_back(std::move(fault));
         return faults;
     }();

@@ -54,13 +54,15 @@ DrillRow after_one(const DrillFault& fault, const json::value& one, int times = 
 
 TEST(Drill, ReadsWhatThePracticeStackCanBreak) {
     const auto faults = read_faults(
-        R"({"faults":[{"id":"a","breaks":"b","cause":"c","seed":true,"any":false,"fresh_start":false,"settle_seconds":6,)"
+        R"({"probes":[{"probe":"p","interval_seconds":30,"timeout_seconds":10,"waits_seconds":5}],)"
+        R"("faults":[{"id":"a","breaks":"b","cause":"c","seed":true,"any":false,"fresh_start":false,"settle_seconds":6,)"
         R"("named_by":[{"probe":"p","label":"c"}],"explained":["d"]}]})");
     ASSERT_EQ(faults.size(), 1U);
     EXPECT_EQ(faults[0].cause, "c");
     EXPECT_TRUE(faults[0].seed);
     EXPECT_EQ(faults[0].settle, 6s);
     EXPECT_EQ(faults[0].named_by.at(0).probe, "p");
+    EXPECT_DOUBLE_EQ(faults[0].named_by.at(0).bound, 30 + 10 + 20 + 10 + 5);
     EXPECT_TRUE(faults[0].explained.contains("d"));
     EXPECT_ANY_THROW(read_faults("{}"));
     EXPECT_ANY_THROW(read_faults("nonsense"));
@@ -133,6 +135,31 @@ TEST(Drill, ALaterVerdictReplacesOneThatWasNotRight) {
     EXPECT_DOUBLE_EQ(watch.row().seconds(), 4);
 }
 
+TEST(Drill, SaysWhetherItWasNamedInTime) {
+    DrillFault fault = fault_named_by({{"p", "wrong_key", 3}});
+    DrillRow row = after_one(fault, result("p", 1s, "failed", "wrong_key"));
+    EXPECT_TRUE(row.in_time());
+    EXPECT_DOUBLE_EQ(row.bound(), 3);
+    EXPECT_TRUE(to_json(row).at("in_time").as_bool());
+    fault.named_by[0].bound = 2.9;
+    row = after_one(fault, result("p", 1s, "failed", "wrong_key"));
+    EXPECT_TRUE(row.right());
+    EXPECT_FALSE(row.in_time());
+    EXPECT_DOUBLE_EQ(to_json(row).at("bound_seconds").as_double(), 2.9);
+    std::ostringstream out;
+    print_rows(out, {row});
+    EXPECT_NE(out.str().find("| 3.0 | 2.9 MISSED | p |"), std::string::npos) << out.str();
+    EXPECT_NE(out.str().find("; 0 of 1 within one interval and the confirmation\n"), std::string::npos)
+        << out.str();
+    EXPECT_FALSE(after_one(fault, result("p", 1s, "ok")).in_time()) << "never is not in time";
+    // Where one of several is enough, it is that one's time which counts.
+    fault.named_by = {{"p", "wrong_key", 2}, {"q", "wrong_key", 4}};
+    fault.any = true;
+    row = after_one(fault, result("q", 1s, "failed", "wrong_key"));
+    EXPECT_TRUE(row.in_time());
+    EXPECT_DOUBLE_EQ(row.bound(), 4);
+}
+
 TEST(Drill, SaysWhoIsNotWellAgain) {
     const json::array results{result("p", 1s, "ok"), result("q", 1s, "failed", "wrong_key"),
                               result("r", -1s, "ok")};
@@ -142,13 +169,13 @@ TEST(Drill, SaysWhoIsNotWellAgain) {
 }
 
 TEST(Drill, PrintsTheTableAndTheMatrix) {
-    DrillFault fault = fault_named_by({{"p", "wrong_key"}});
+    DrillFault fault = fault_named_by({{"p", "wrong_key", 9}});
     fault.seed = true;
     std::ostringstream out;
     print_rows(out, {after_one(fault, result("p", 1s, "failed", "wrong_key")),
                      after_one(fault_named_by({{"q", "refused"}}), result("p", 1s, "failed", "expired"))});
     const std::string text = out.str();
-    EXPECT_NE(text.find("| key-changed | the key | wrong_key * | 3.0 | p | wrong_key | right |\n"),
+    EXPECT_NE(text.find("| key-changed | the key | wrong_key * | 3.0 | 9.0 | p | wrong_key | right |\n"),
               std::string::npos)
         << text;
     EXPECT_NE(text.find("| q | nothing; WRONG p: expired | WRONG |"), std::string::npos) << text;
