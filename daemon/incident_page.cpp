@@ -23,19 +23,6 @@ std::string_view words_of(const Incident& incident) {
     return incident.alerted() ? "open, alerting" : "open";
 }
 
-std::string cell(std::string_view text) { return "<td>" + html(text) + "</td>"; }
-
-std::string section(std::string_view title, const std::string& content) {
-    return "<section>\n<h2>" + std::string(title) + "</h2>\n" + content + "</section>\n";
-}
-
-/// `name`: of the region, for who does not see its title.
-std::string table(std::string_view name, std::string_view heads, const std::string& rows) {
-    return "<div class=\"scroll\" role=\"region\" aria-label=\"" + std::string(name) +
-           "\" tabindex=\"0\"><table>\n<thead><tr>" + std::string(heads) + "</tr></thead>\n<tbody>\n" + rows +
-           "</tbody>\n</table></div>\n";
-}
-
 /// How long it lasted, or has.
 std::string length(const Incident& incident, WallTime now) {
     return span(std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -79,6 +79,18 @@ std::string fact(std::string_view name, const std::string& escaped) {
     return "<div><dt>" + std::string(name) + "</dt><dd>" + escaped + "</dd></div>\n";
 }
 
+std::string cell(std::string_view text) { return "<td>" + html(text) + "</td>"; }
+
+std::string section(std::string_view title, const std::string& content) {
+    return "<section>\n<h2>" + std::string(title) + "</h2>\n" + content + "</section>\n";
+}
+
+std::string table(std::string_view name, std::string_view heads, const std::string& rows) {
+    return "<div class=\"scroll\" role=\"region\" aria-label=\"" + std::string(name) +
+           "\" tabindex=\"0\"><table>\n<thead><tr>" + std::string(heads) + "</tr></thead>\n<tbody>\n" + rows +
+           "</tbody>\n</table></div>\n";
+}
+
 std::string html(std::string_view text) {
     std::string out;
     out.reserve(text.size());

@@ -43,6 +43,12 @@ std::string stamp(WallTime time);
 std::string time_element(WallTime time, WallTime now);
 /// A pair of a description list; `escaped` is markup.
 std::string fact(std::string_view name, const std::string& escaped);
+/// A cell of a table; `text` is text.
+std::string cell(std::string_view text);
+/// `title`, `heads`, `rows` and `content` are markup.
+std::string section(std::string_view title, const std::string& content);
+/// `name`: of the region, for who does not see its title.
+std::string table(std::string_view name, std::string_view heads, const std::string& rows);
 
 /// The document down to its body, whose first link leads to the element with the id "main". `root`: the way
 /// from the page to "/", such as "../"; `title` is text.

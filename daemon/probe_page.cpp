@@ -31,19 +31,6 @@ std::chrono::microseconds microseconds(double seconds) {
     return std::chrono::microseconds(std::llround(seconds * 1e6));
 }
 
-std::string cell(std::string_view text) { return "<td>" + html(text) + "</td>"; }
-
-std::string section(std::string_view title, const std::string& content) {
-    return "<section>\n<h2>" + std::string(title) + "</h2>\n" + content + "</section>\n";
-}
-
-/// `name`: of the region, for who does not see its title.
-std::string table(std::string_view name, std::string_view heads, const std::string& rows) {
-    return "<div class=\"scroll\" role=\"region\" aria-label=\"" + std::string(name) +
-           "\" tabindex=\"0\"><table>\n<thead><tr>" + std::string(heads) + "</tr></thead>\n<tbody>\n" + rows +
-           "</tbody>\n</table></div>\n";
-}
-
 constexpr long least_bar = 16;  // of 1000
 
 /// A bar for each phase, as wide as it took of the run; a line where its median ends.
