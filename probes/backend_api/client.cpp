@@ -8,8 +8,7 @@
 #include <boost/json/parse.hpp>
 
 #include "probes/core/error_table.hpp"
-#include "probes/net/resolver.hpp"
-#include "probes/net/values.hpp"
+#include "probes/net/reach.hpp"
 #include "probes/protocol/digest.hpp"
 
 namespace livecanary::backend_api {
@@ -157,36 +156,14 @@ asio::awaitable<error_code> Client::connect(Clock::time_point deadline) { return
 
 asio::awaitable<error_code> Client::open(Clock::time_point deadline, bool spoken) {
     exchange_.reset();
-    net::tcp::endpoint endpoint;
-    if (endpoint_.address) {
-        endpoint = {*endpoint_.address, endpoint_.port};
-    } else {
-        if (spoken) run_.enter(dns);
-        const auto found = co_await run_.env().dns->resolve(endpoint_.host, endpoint_.port, deadline);
-        if (!found) co_return found.error();
-        endpoint = found->endpoints.front();
-    }
-    if (spoken) {
-        run_.enter(tcp);
-        run_.saw("address", endpoint.address().to_string() + ":" + std::to_string(endpoint.port()));
-    }
-    if (const auto code = co_await connection_.connect(endpoint, deadline)) co_return code;
-    if (endpoint_.tls) {
-        if (spoken) run_.enter(tls);
-        net::TlsOptions options;
-        options.server_name = endpoint_.host;
-        options.ca_file = endpoint_.ca_file;
-        net::TlsFacts facts;
-        const auto code = co_await connection_.start_tls(std::move(options), deadline, facts);
-        if (spoken && facts.not_after) {
-            run_.found(net::certificate_end,
-                       std::chrono::duration<double>(facts.not_after->time_since_epoch()).count());
-            run_.saw("certificate", facts.subject + ", issued by " + facts.issuer);
-        }
-        if (spoken && code && facts.verify_code != 0)
-            run_.saw("verify", std::to_string(facts.verify_code) + " " + facts.verify_text);
-        if (code) co_return code;
-    }
+    net::Destination to{.host = endpoint_.host,
+                        .port = endpoint_.port,
+                        .tls = endpoint_.tls,
+                        .address = endpoint_.address,
+                        .ca_file = endpoint_.ca_file};
+    const auto code =
+        co_await net::reach(connection_, std::move(to), *run_.env().dns, spoken ? &run_ : nullptr, deadline);
+    if (code) co_return code;
     exchange_.emplace(connection_);
     co_return error_code{};
 }

@@ -9,8 +9,7 @@
 #include "probes/core/error_table.hpp"
 #include "probes/core/peers.hpp"
 #include "probes/net/quiet.hpp"
-#include "probes/net/resolver.hpp"
-#include "probes/net/values.hpp"
+#include "probes/net/reach.hpp"
 #include "probes/protocol/callback_sign.hpp"
 
 namespace livecanary::callback {
@@ -106,41 +105,10 @@ Client::Client(asio::any_io_executor executor, net::HttpUrl url, std::optional<a
 
 asio::awaitable<error_code> Client::open(Clock::time_point deadline) {
     exchange_.reset();
-    net::tcp::endpoint endpoint;
-    if (address_) {
-        endpoint = {*address_, url_.port};
-    } else {
-        enter(dns);
-        const auto found = co_await env_.dns->resolve(url_.host, url_.port, deadline);
-        if (!found) co_return found.error();
-        endpoint = found->endpoints.front();
-        if (run_ != nullptr) {
-            const auto six =
-                std::ranges::count_if(found->endpoints, [](const auto& e) { return e.address().is_v6(); });
-            const auto all = static_cast<std::ptrdiff_t>(found->endpoints.size());
-            run_->found(net::resolved_addresses, static_cast<double>(all - six), "ipv4");
-            run_->found(net::resolved_addresses, static_cast<double>(six), "ipv6");
-        }
-    }
-    enter(tcp);
-    saw("address", endpoint.address().to_string() + ":" + std::to_string(endpoint.port()));
-    if (const auto code = co_await connection_.connect(endpoint, deadline)) co_return code;
-    if (url_.tls) {
-        enter(tls);
-        net::TlsOptions options;
-        options.server_name = url_.host;
-        options.ca_file = ca_file_;
-        net::TlsFacts facts;
-        const auto code = co_await connection_.start_tls(std::move(options), deadline, facts);
-        if (run_ != nullptr && facts.not_after) {
-            run_->found(net::certificate_end,
-                        std::chrono::duration<double>(facts.not_after->time_since_epoch()).count());
-            saw("certificate", facts.subject + ", issued by " + facts.issuer);
-        }
-        if (code && facts.verify_code != 0)
-            saw("verify", std::to_string(facts.verify_code) + " " + facts.verify_text);
-        if (code) co_return code;
-    }
+    net::Destination to{
+        .host = url_.host, .port = url_.port, .tls = url_.tls, .address = address_, .ca_file = ca_file_};
+    const auto code = co_await net::reach(connection_, std::move(to), *env_.dns, run_, deadline);
+    if (code) co_return code;
     exchange_.emplace(connection_);
     co_return error_code{};
 }

@@ -7,7 +7,7 @@
 
 #include "probes/core/error_table.hpp"
 #include "probes/cos_roundtrip/roundtrip.hpp"
-#include "probes/net/resolver.hpp"
+#include "probes/net/reach.hpp"
 #include "probes/protocol/cos_error.hpp"
 #include "probes/protocol/cos_sign.hpp"
 #include "probes/protocol/percent_encoding.hpp"
@@ -88,44 +88,14 @@ asio::awaitable<error_code> Client::open(Clock::time_point deadline, bool spoken
 
 asio::awaitable<error_code> Client::connect_to(net::Connection& connection, const Endpoint& where,
                                                Clock::time_point deadline, bool spoken) {
-    net::tcp::endpoint endpoint;
-    if (where.address) {
-        endpoint = {*where.address, where.port};
-    } else {
-        if (spoken) run_.enter(dns);
-        const auto found = co_await run_.env().dns->resolve(where.host, where.port, deadline);
-        if (!found) co_return found.error();
-        endpoint = found->endpoints.front();
-        if (spoken) {
-            const auto six =
-                std::ranges::count_if(found->endpoints, [](const auto& e) { return e.address().is_v6(); });
-            const auto all = static_cast<std::ptrdiff_t>(found->endpoints.size());
-            run_.found(resolved_addresses, static_cast<double>(all - six), "ipv4");
-            run_.found(resolved_addresses, static_cast<double>(six), "ipv6");
-        }
-    }
-    if (spoken) {
-        run_.enter(tcp);
-        run_.saw("address", endpoint.address().to_string() + ":" + std::to_string(endpoint.port()));
-    }
-    if (const auto code = co_await connection.connect(endpoint, deadline)) co_return code;
-    if (where.tls) {
-        if (spoken) run_.enter(tls);
-        net::TlsOptions options;
-        options.server_name = where.host;
-        options.ca_file = where.ca_file;
-        net::TlsFacts facts;
-        const auto code = co_await connection.start_tls(std::move(options), deadline, facts);
-        if (spoken && facts.not_after) {
-            run_.found(certificate_end,
-                       std::chrono::duration<double>(facts.not_after->time_since_epoch()).count());
-            run_.saw("certificate", facts.subject + ", issued by " + facts.issuer);
-        }
-        if (spoken && code && facts.verify_code != 0)
-            run_.saw("verify", std::to_string(facts.verify_code) + " " + facts.verify_text);
-        if (code) co_return code;
-    }
-    co_return error_code{};
+    net::Destination to{.host = where.host,
+                        .port = where.port,
+                        .tls = where.tls,
+                        .address = where.address,
+                        .ca_file = where.ca_file};
+    const error_code code =
+        co_await net::reach(connection, std::move(to), *run_.env().dns, spoken ? &run_ : nullptr, deadline);
+    co_return code;
 }
 
 net::HttpRequest Client::request_of(const Call& call) const {

@@ -1,9 +1,7 @@
 #include "probes/mysql/session.hpp"
 
-#include <algorithm>
-
 #include "probes/core/error_table.hpp"
-#include "probes/net/resolver.hpp"
+#include "probes/net/reach.hpp"
 #include "probes/net/values.hpp"
 
 namespace livecanary::mysql {
@@ -60,13 +58,7 @@ asio::awaitable<error_code> Session::find_address(net::MysqlTarget& target, bool
             const auto found = co_await run_.env().dns->resolve(config_.host, config_.port, run_.deadline());
             if (!found) co_return found.error();
             target.endpoint = found->endpoints.front();
-            if (spoken) {
-                const auto six = std::ranges::count_if(found->endpoints,
-                                                       [](const auto& e) { return e.address().is_v6(); });
-                const auto all = static_cast<std::ptrdiff_t>(found->endpoints.size());
-                run_.found(net::resolved_addresses, static_cast<double>(all - six), "ipv4");
-                run_.found(net::resolved_addresses, static_cast<double>(six), "ipv6");
-            }
+            if (spoken) net::note_addresses(*found, run_);
         }
     }
     co_return error_code{};

@@ -1,6 +1,5 @@
 #include "probes/rtmp_push/push.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <exception>
@@ -9,7 +8,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "probes/core/error_table.hpp"
-#include "probes/net/resolver.hpp"
+#include "probes/net/reach.hpp"
 #include "probes/protocol/rtmp/session.hpp"
 #include "probes/rtmp_push/link.hpp"
 #include "probes/rtmp_push/talk.hpp"
@@ -30,63 +29,32 @@ namespace {
 
 namespace rtmp = protocol::rtmp;
 
-asio::awaitable<bool> open(net::Connection& connection, const Plan& plan, ProbeRun& run) {
-    net::tcp::endpoint endpoint;
-    if (plan.address) {
-        endpoint = {*plan.address, plan.url.port};
-    } else {
-        run.enter(dns);
-        auto found = co_await run.env().dns->resolve(plan.url.host, plan.url.port, run.deadline());
-        if (!found) {
-            run.fingerprint("dns " + std::string(to_string(reason_of(found.error()))));
-            run.failed(found.error());
-            co_return false;
-        }
-        std::string chain;
-        for (const auto& name : found->cname_chain) chain += (chain.empty() ? "" : " → ") + name;
-        if (!chain.empty()) run.saw("cname", chain);
-        error_code is_name;
-        asio::ip::make_address(plan.url.host, is_name);
-        if (is_name) {
-            const auto six =
-                std::ranges::count_if(found->endpoints, [](const auto& e) { return e.address().is_v6(); });
-            const auto all = static_cast<std::ptrdiff_t>(found->endpoints.size());
-            run.found(resolved_addresses, static_cast<double>(all - six), "ipv4");
-            run.found(resolved_addresses, static_cast<double>(six), "ipv6");
-            run.saw("addresses", std::to_string(all));
-            run.saw("ttl", std::to_string(found->ttl.count()) + " s");
-        }
-        endpoint = found->endpoints.front();
-    }
-    run.enter(tcp);
-    run.saw("address", endpoint.address().to_string() + ":" + std::to_string(endpoint.port()));
-    if (const auto code = co_await connection.connect(endpoint, run.deadline())) {
-        run.fingerprint("tcp " + std::string(to_string(reason_of(code))));
-        run.failed(code);
-        co_return false;
-    }
-    if (!plan.url.tls) co_return true;
+/// What the name servers said, for people.
+void note(const net::Lookup& found, const std::string& host, ProbeRun& run) {
+    std::string chain;
+    for (const auto& name : found.cname_chain) chain += (chain.empty() ? "" : " → ") + name;
+    if (!chain.empty()) run.saw("cname", chain);
+    error_code is_name;
+    asio::ip::make_address(host, is_name);
+    if (!is_name) return;
+    run.saw("addresses", std::to_string(found.endpoints.size()));
+    run.saw("ttl", std::to_string(found.ttl.count()) + " s");
+}
 
-    run.enter(tls);
-    net::TlsFacts facts;
-    net::TlsOptions options;
-    options.server_name = plan.url.host;
-    options.ca_file = plan.ca_file;
-    const auto code = co_await connection.start_tls(std::move(options), run.deadline(), facts);
-    if (facts.not_after) {
-        run.found(certificate_end,
-                  std::chrono::duration<double>(facts.not_after->time_since_epoch()).count());
-        run.saw("certificate", facts.subject + ", issued by " + facts.issuer);
-    }
-    if (!facts.version.empty()) run.saw("tls", facts.version + " " + facts.cipher);
-    if (code) {
-        if (facts.verify_code != 0)
-            run.saw("verify", std::to_string(facts.verify_code) + " " + facts.verify_text);
-        run.fingerprint("tls " + std::string(to_string(reason_of(code))));
-        run.failed(code);
-        co_return false;
-    }
-    co_return true;
+asio::awaitable<bool> open(net::Connection& connection, const Plan& plan, ProbeRun& run) {
+    net::Destination to{.host = plan.url.host,
+                        .port = plan.url.port,
+                        .tls = plan.url.tls,
+                        .address = plan.address,
+                        .ca_file = plan.ca_file};
+    net::Lookup found;
+    const auto code =
+        co_await net::reach(connection, std::move(to), *run.env().dns, &run, run.deadline(), &found);
+    if (!found.endpoints.empty()) note(found, plan.url.host, run);
+    if (!code) co_return true;
+    run.failed(code);
+    run.fingerprint(std::string(run.so_far().failed_phase()) + " " + std::string(to_string(reason_of(code))));
+    co_return false;
 }
 
 }  // namespace
