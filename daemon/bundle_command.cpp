@@ -25,6 +25,7 @@
 #include "daemon/bundle_sources.hpp"
 #include "daemon/check_config_command.hpp"
 #include "daemon/config_facts.hpp"
+#include "daemon/redact_forms.hpp"
 #include "daemon/settings.hpp"
 #include "daemon/version.hpp"
 

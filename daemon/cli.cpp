@@ -184,11 +184,24 @@ struct CleanupVerb {
     }
 };
 
+/// A duration of the command line; unchanged if it was not given.
+bool read_duration(const char* option, const std::string& text, std::chrono::seconds& out) {
+    if (text.empty()) return true;
+    const auto parsed = config::parse_duration(text);
+    if (!parsed) {
+        std::cerr << "livecanary: " << option << " takes a duration such as 12h\n";
+        return false;
+    }
+    out = std::chrono::duration_cast<std::chrono::seconds>(*parsed);
+    return true;
+}
+
 struct DrillVerb {
     Common common{};
     DrillCommand command{};
     AlertPathCommand path{};
     bool alert_path = false;
+    std::string hold{};
 
     void add(CLI::App& app) {
         auto* verb = app.add_subcommand(
@@ -209,9 +222,12 @@ struct DrillVerb {
             ->check(CLI::IsMember({"info", "warning", "critical"}))
             ->needs(by_itself)
             ->capture_default_str();
+        verb->add_option("--hold", hold, "How long it stands, such as 1m, so that its message goes out")
+            ->needs(by_itself);
     }
     int run() {
         if (alert_path) {
+            if (!read_duration("--hold", hold, path.hold)) return usage_error;
             const auto settings = settings_of(common);
             return settings ? drill_alert_path(std::cout, std::cerr, path, *settings) : 1;
         }
@@ -319,18 +335,6 @@ struct KeyOptions {
         return false;
     }
 };
-
-/// A duration of the command line; unchanged if it was not given.
-bool read_duration(const char* option, const std::string& text, std::chrono::seconds& out) {
-    if (text.empty()) return true;
-    const auto parsed = config::parse_duration(text);
-    if (!parsed) {
-        std::cerr << "livecanary: " << option << " takes a duration such as 12h\n";
-        return false;
-    }
-    out = std::chrono::duration_cast<std::chrono::seconds>(*parsed);
-    return true;
-}
 
 constexpr const char* verify_words = "Check the signature it has and say what does not match";
 

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "daemon/redact.hpp"
+#include "daemon/redact_forms.hpp"
 
 namespace livecanary::daemon {
 namespace {

@@ -32,7 +32,7 @@ using namespace std::chrono_literals;
 constexpr auto answer_patience = 5s;
 constexpr auto resolve_patience = 10s;
 constexpr auto look_every = 200ms;
-/// So long it stands if nobody resolves it.
+/// So long it stands beyond what it should if nobody resolves it.
 constexpr auto lifetime = 5min;
 /// Its configuration is part of an answer.
 constexpr std::size_t largest_answer = 4 * 1024 * 1024;
@@ -116,7 +116,7 @@ public:
         const bool there = co_await ask_status();
         if (!there) co_return false;
         const bool sent = co_await send(
-            lifetime, "sent",
+            lifetime + command_.hold, "sent",
             "as " + std::string(drill_alert_name) + ", severity " + command_.severity + ", drill " + id_);
         if (!sent) co_return false;
         const bool shown = co_await wait_until_shown();
@@ -124,6 +124,7 @@ public:
         if (shown) {
             const bool reaches = co_await judge();
             right = reaches;
+            if (reaches) co_await hold();
         }
         co_await resolve(shown);
         co_return right;
@@ -245,7 +246,7 @@ private:
             if (!state.empty() && state != "unprocessed") {
                 char words[48];
                 std::snprintf(words, sizeof words, "after %.1f s", took.count());
-                step(true, "shown", words);
+                step(true, "shown", took < 100ms ? "at once" : words);
                 co_return true;
             }
             if (took > command_.patience) break;
@@ -308,9 +309,20 @@ private:
             co_return false;
         }
         step(true, "reaches",
-             "receiver " + reached + (silent.empty() ? "" : "; and " + silent + ", which tells nobody") +
-                 ": look there whether it comes");
+             "receiver " + reached + (silent.empty() ? "" : "; and " + silent + ", which tells nobody"));
         co_return true;
+    }
+
+    asio::awaitable<void> hold() {
+        if (command_.hold == 0s) {
+            out_ << "       note     resolved before the usual group_wait, no message goes out: --hold 1m "
+                    "waits for it\n";
+            co_return;
+        }
+        out_ << "       holding  it for " << command_.hold.count() << " s: look whether its message comes\n"
+             << std::flush;
+        asio::steady_timer timer(co_await asio::this_coro::executor, command_.hold);
+        co_await timer.async_wait(net::no_throw);
     }
 
     asio::awaitable<std::string> silence(std::string id) {

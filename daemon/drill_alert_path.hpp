@@ -15,14 +15,17 @@ namespace livecanary::daemon {
 struct AlertPathCommand {
     std::string severity = "info";      ///< of the alert: routes mostly go by it
     std::chrono::seconds patience{30};  ///< until an Alertmanager shows it
+    /// It stands for so long before it is resolved: a receiver gets it after the group_wait of its route
+    /// only.
+    std::chrono::seconds hold{0};
 };
 
 /// Nobody is to be called by it unless a route says so.
 inline constexpr std::string_view drill_alert_name = "LivecanaryDrillAlertPath";
 
 /// Prints a line a step to `out`. 0 if every Alertmanager shows it and hands it to a receiver that tells
-/// somebody; else 1. The alert is resolved in the end; if we are killed before, it ends by itself after five
-/// minutes.
+/// somebody; else 1. The alert is resolved in the end; if we are killed before, it ends by itself five
+/// minutes later.
 int drill_alert_path(std::ostream& out, std::ostream& err, const AlertPathCommand& command,
                      const Settings& settings);
 

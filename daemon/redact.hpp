@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "config/secret.hpp"
+#include "daemon/redact_shapes.hpp"
 
 namespace livecanary::daemon {
 
@@ -31,16 +32,10 @@ struct NamedSecret {
     config::Secret value{};
 };
 
-/// Shorter values (bytes) are only replaced where they stand alone, between quotes, blanks, '=' and the like:
-/// "abc" is part of too many words. In other forms than their own they cannot be told from anything.
-inline constexpr std::size_t shortest_certain_secret = 6;
+struct TextView;  // redact_forms.hpp
 
-/// Whose words a text is.
-enum class Words {
-    ours,  ///< results, which hold no secret as far as we know: long digits and blobs in it are ETags and ids
-    foreign,  ///< logs, configuration: every long run of hexadecimal digits or base64 is taken for a secret
-};
-
+/// Values shorter than shortest_certain_secret (redact_forms.hpp) are only replaced where they stand alone,
+/// between quotes, blanks, '=' and the like: "abc" is part of too many words.
 class Redactor {
 public:
     /// Of equal values the first name counts. Empty ones are left out.
@@ -77,15 +72,13 @@ private:
         std::size_t begin = 0, end = 0;
         std::string marker{};
     };
-    struct View;
     using Report = std::vector<Hit>;
 
     std::size_t add(const std::string& name, const std::string& value, bool everywhere);
     void add_needle(std::string bytes, std::size_t known, bool alone);
     std::string marker_of(const std::string& name, std::size_t number) const;
-    void search(const View& view, int depth, Report& report) const;
-    void match(const View& view, Report& report) const;
-    void look_into_runs(const View& view, int depth, Report& report) const;
+    void search(const TextView& view, int depth, Report& report) const;
+    void match(const TextView& view, Report& report) const;
     bool holds_any(std::string_view text, int depth) const;
     void shapes(std::string_view text, Words words, Report& report) const;
 
