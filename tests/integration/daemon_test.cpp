@@ -12,6 +12,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/json.hpp>
 
 #include "daemon/schedule.hpp"
 #include "tests/integration/daemon_process.hpp"
@@ -96,6 +97,65 @@ TEST_F(Daemon, PromtoolFindsNothingToSayOfALiveScrape) {
                                 .output = installation.path() / "promtool"});
     EXPECT_EQ(promtool.wait_for(30s), 0);
     EXPECT_EQ(promtool.output(), "");
+}
+
+TEST_F(Daemon, RunsAProbeNowForWhoeverIsUsedToBlackboxExporter) {
+    const std::string name = "once-a-week";
+    const Installation installation(std::string(plain) + push_probe(name, refused, "interval = \"7d\"\n"));
+    DaemonProcess daemon(installation);
+    const auto answer = daemon.get("/probe?probe=" + name);
+    ASSERT_EQ(answer.status, 200) << answer.body;
+    const Scrape scrape(answer.body);
+    EXPECT_EQ(scrape.at("probe_success"), 0);
+    EXPECT_EQ(scrape.at("probe_inconclusive"), 0);
+    EXPECT_GT(scrape.at("probe_duration_seconds").value_or(0), 0);
+    EXPECT_EQ(scrape.at("probe_failing", "phase=\"tcp\",reason=\"refused\""), 1);
+    EXPECT_GE(daemon.scrape().probe(name, "failures_total").value_or(0), 1) << "it counts like any other";
+    EXPECT_EQ(daemon.get("/probe?probe=rtmp://example.com/").status, 404);
+    if (practice::find_program("promtool").empty()) return;
+    installation.write("probe.txt", answer.body);
+    practice::Process promtool(
+        {.argv = {"/bin/sh", "-c",
+                  "promtool check metrics < " + (installation.path() / "probe.txt").string()},
+         .output = installation.path() / "promtool"});
+    EXPECT_EQ(promtool.wait_for(10s), 0) << promtool.output();
+}
+
+TEST_F(Daemon, AnIncidentGoesOnAfterAKill) {
+    const std::string config =
+        std::string(plain) + push_probe("push-main", refused, "interval = \"200ms\"\n");
+    const Installation installation(config);
+    const auto incidents = [](const DaemonProcess& daemon) {
+        return boost::json::parse(daemon.get("/api/v1/incidents").body).at("data").at("incidents").as_array();
+    };
+    boost::json::value before;
+    {
+        DaemonProcess daemon(installation);
+        daemon.until("it alerts", [&] {
+            const auto all = incidents(daemon);
+            return all.size() == 1 && !all[0].at("alerted").is_null();
+        });
+        before = incidents(daemon)[0];
+        // Alerting was stored when it began; a few runs later that is long done.
+        const double failures = daemon.scrape().probe("push-main", "failures_total").value_or(0);
+        daemon.until_metric("push-main", "failures_total", failures + 3);
+        daemon.process().stop(SIGKILL);
+    }
+    std::filesystem::remove(installation.path() / "log");
+    DaemonProcess daemon(installation);
+    daemon.until_metric("push-main", "failures_total", 3);
+    ASSERT_EQ(incidents(daemon).size(), 1U);
+    const auto after = incidents(daemon)[0];
+    for (const char* same : {"id", "opened", "alerted", "cause"})
+        EXPECT_EQ(after.at(same), before.at(same)) << same;
+    daemon.reload(installation, plain);
+    daemon.until("it is over", [&] { return incidents(daemon)[0].at("state").as_string() == "closed"; });
+    EXPECT_EQ(incidents(daemon)[0].at("probes").at(0).at("ended").as_string(), "removed");
+    const auto status = boost::json::parse(daemon.get("/api/v1/status").body).at("data");
+    EXPECT_EQ(status.at("incidents"), (boost::json::value{{"open", 0}, {"kept", 1}}));
+    EXPECT_EQ(status.at("probes").at("configured"), 0);
+    EXPECT_EQ(status.at("config").at("file").as_string(), installation.config_file());
+    EXPECT_TRUE(status.at("state").at("trouble").is_null());
 }
 
 TEST_F(Daemon, EveryMetricStandsInItsDocumentWithItsType) {
