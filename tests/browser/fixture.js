@@ -129,7 +129,7 @@ class Daemon {
 
 /** Asks until the answer is yes. Fails after a while that is far longer than it takes. */
 async function until(what, ask) {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 120_000;
   while (!(await ask())) {
     if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
