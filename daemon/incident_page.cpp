@@ -90,24 +90,26 @@ std::string filter(const IncidentWish& wish) {
         return "<option value=\"" + std::string(value) + "\"" + (chosen ? " selected" : "") + ">" +
                std::string(words) + "</option>";
     };
-    return "<form method=\"get\" role=\"search\"><label for=\"probe\">probe</label> <input id=\"probe\" "
+    return "<form method=\"get\" role=\"search\"><span class=\"field\"><label for=\"probe\">probe</label> "
+           "<input id=\"probe\" "
            "name=\"probe\" type=\"search\" value=\"" +
-           html(wish.probe) + "\"> <label for=\"state\">state</label> <select id=\"state\" name=\"state\">" +
+           html(wish.probe) +
+           "\"></span> <span class=\"field\"><label for=\"state\">state</label> <select id=\"state\" "
+           "name=\"state\">" +
            option("", "any", !wish.open) + option("open", "open", wish.open == true) +
-           option("closed", "closed", wish.open == false) + "</select> <button>show</button></form>\n";
+           option("closed", "closed", wish.open == false) + "</select></span> <button>show</button></form>\n";
 }
 
+/// No table: on a phone its columns would be as narrow as words.
 std::string changes(const Incident& incident, WallTime now) {
-    std::string rows;
-    for (const auto& change : incident.changes)
-        rows += "<tr><td>" + time_element(change.at, now) + "</td><td>" + probe_link("../", change.probe) +
-                "</td><td>" + where(change) + "</td><td>" + code(change.label()) + "</td>" +
-                cell(change.sentence) + "<td><code>" + html(change.run_id) + "</code></td></tr>\n";
-    std::string out =
-        table("Changes",
-              "<th scope=\"col\">from</th><th scope=\"col\">probe</th><th scope=\"col\">failed in</th><th "
-              "scope=\"col\">cause</th><th scope=\"col\">that is</th><th scope=\"col\">run id</th>",
-              rows);
+    std::string out = "<ol class=\"changes\">\n";
+    for (const auto& change : incident.changes) {
+        out += "<li>" + time_element(change.at, now) + " " + html(change.sentence);
+        if (!change.label().empty()) out += " " + code(change.label());
+        out += " <span class=\"run\">" + probe_link("../", change.probe) + ", failed in " + where(change) +
+               ", run " + html(change.run_id) + "</span></li>\n";
+    }
+    out += "</ol>\n";
     if (incident.changes_left_out > 0)
         out += "<p>" + std::to_string(incident.changes_left_out) + " changes in between are left out.</p>\n";
     return section("What it was taken for", out);
@@ -118,17 +120,15 @@ std::string members(const Incident& incident, WallTime now) {
     for (const auto& member : incident.probes) {
         const std::string until =
             !member.until ? "fails" : html(member.ended) + ", " + time_element(*member.until, now);
-        rows += "<tr><th scope=\"row\">" + probe_link("../", member.probe) + "</th>" + cell(member.kind) +
-                cell(member.target) + "<td>" + time_element(member.since, now) + "</td><td class=\"" +
-                (member.until ? "ok" : "failing") + "\">" + until + "</td>" +
-                cell(std::to_string(member.failures)) + "</tr>\n";
+        rows += "<tr><th scope=\"row\">" + probe_link("../", member.probe) + " <span class=\"run\">" +
+                html(member.kind) + " · " + html(member.target) + "</span></th><td class=\"time\">" +
+                time_element(member.since, now) + "</td><td class=\"" + (member.until ? "ok" : "failing") +
+                "\">" + until + "</td><td>" + std::to_string(member.failures) + "</td></tr>\n";
     }
-    return section(
-        "Probes that failed",
-        table("Probes",
-              "<th scope=\"col\">probe</th><th scope=\"col\">kind</th><th scope=\"col\">target</th><th "
-              "scope=\"col\">since</th><th scope=\"col\">now</th><th scope=\"col\">failed runs</th>",
-              rows));
+    return section("Probes that failed", table("Probes",
+                                               "<th scope=\"col\">probe</th><th scope=\"col\">since</th><th "
+                                               "scope=\"col\">now</th><th scope=\"col\">failed runs</th>",
+                                               rows));
 }
 
 json::object result_of(const IncidentProbe& member) {

@@ -196,7 +196,9 @@ code { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace
 footer { color: var(--soft); font-size: .85rem; }
 a { color: var(--link); }
 h2 a { color: inherit; text-decoration-color: var(--line); }
-nav { margin: .25rem 0 0; }
+nav { margin: .25rem 0 .4rem; }
+.field { display: flex; gap: .5rem; align-items: center; min-width: 0; }
+.field input { min-width: 0; }
 form { display: flex; flex-wrap: wrap; gap: .5rem; align-items: end; margin: 1rem 0 0; }
 label { font-size: .85rem; color: var(--soft); }
 input, button, select {
@@ -226,6 +228,10 @@ th:last-child, td:last-child { padding-right: 0; }
 td:last-child, td.long { overflow-wrap: anywhere; }
 td.long { width: 99%; }
 td.time { white-space: nowrap; }
+th .run { font-weight: 400; overflow-wrap: anywhere; }
+.changes { list-style: none; margin: .6rem 0 0; padding: 0; max-width: 75ch; }
+.changes li { margin: 0 0 .6rem; padding: 0 0 0 .75rem; border-left: .2rem solid var(--line); }
+.changes time { color: var(--soft); }
 .run { display: block; color: var(--soft); font-size: .8rem; }
 .scroll { overflow-x: auto; }
 td.bar { width: 99%; min-width: 5rem; }
