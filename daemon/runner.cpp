@@ -308,9 +308,12 @@ void Runner::record(RunResult result, Clock::time_point began, const Incidents::
         controls_.clear();
     }
 
-    last_ = std::make_shared<const ProbeNow>(ProbeNow{.run = result, .label = std::string(found.label())});
-    last_at_ = shared_.now();
-    answer_waiters(last_);
+    if (!waiters_.empty()) {
+        last_ =
+            std::make_shared<const ProbeNow>(ProbeNow{.run = result, .label = std::string(found.label())});
+        last_at_ = shared_.now();
+        answer_waiters(last_);
+    }
     ++shared_.revision;
     latest_ = to_json(*settings_, shared_.location, result, found);
     history_.add(result, found.label());

@@ -65,8 +65,8 @@ public:
     void stop();
     /// Starts the next run at once, if none is under way.
     void run_now();
-    /// Answers `waiter` with the result of the run under way, or starts one for it. One that has just ended
-    /// is taken too: so nobody can make a probe run more often than once a second.
+    /// Answers `waiter` with the result of the run under way, or starts one for it. The one that others who
+    /// waited have just got is given again: so nobody can make a probe run more often than once a second.
     void answer_with_next(std::shared_ptr<RunWaiter> waiter);
     /// For Exchange.
     Exchange::Answerer answerer() const;
@@ -129,8 +129,8 @@ private:
     std::vector<HopStatus> walked_{};
     boost::asio::steady_timer* asleep_ = nullptr;  // until the next run
     std::vector<std::shared_ptr<RunWaiter>> waiters_{};
-    std::shared_ptr<const ProbeNow> last_{};  // of the last run, while somebody may want it
-    Clock::time_point last_at_{};             // when that ended
+    std::shared_ptr<const ProbeNow> last_{};  // what those who waited last got
+    Clock::time_point last_at_{};             // when
 };
 
 }  // namespace livecanary::daemon
