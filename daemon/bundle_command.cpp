@@ -216,7 +216,7 @@ public:
         for (const auto& result : parts.results)
             files.add_json("results/" + std::string(result.at("probe").as_string()) + ".json", result);
         for (const auto& [probe, runs] : parts.runs) files.add_json("runs/" + probe + ".json", runs);
-        if (!parts.incidents.is_null()) files.add_json("incidents.json", parts.incidents);
+        if (!parts.incidents.empty()) files.add_json("incidents.json", parts.incidents);
         if (!parts.alerts.empty()) files.add_json("alerts.json", parts.alerts);
         if (!parts.status.is_null()) files.add_json("status.json", parts.status);
         for (const auto& [path, text] : loaded_.texts) {
@@ -234,6 +234,8 @@ public:
         // The cover is made of what is redacted, and then looked through for what its own words may hold.
         const auto results = redacted(redactor_, parts.results);
         parts.results = results.as_array();
+        const auto incidents = redacted(redactor_, parts.incidents);
+        parts.incidents = incidents.as_array();
         CoverFacts facts{.probe = command_.probe,
                          .location = settings.location,
                          .version = std::string(version()) + " (" + std::string(revision()) + ")",

@@ -93,8 +93,14 @@ struct Question {
 };
 
 /// Whom to ask what, by kind of probe.
-constexpr std::array<Question, 7> questions{
-    {{"rtmp_push",
+constexpr std::array<Question, 8> questions{
+    {{"",  // it is not reached
+      "Of whoever runs this address: is it in service, does it listen on this port with this certificate, "
+      "and is the "
+      "address of this host blocked? If other targets fail too, of the network between.",
+      "向该地址的运营方询问：是否在服务、该端口和证书是否正常、是否封禁了本机地址？若其他目标也失败，请询问网"
+      "络运营方。"},
+     {"rtmp_push",
       "Of the live platform: which rule refused or ended the push of this stream at that time (signature, "
       "expiry, ban, "
       "quota, account), and what does the log of the ingest node say of it?",
@@ -149,6 +155,7 @@ private:
         ids();
         broken();
         others();
+        incidents();
         origins();
         removed();
     }
@@ -197,7 +204,9 @@ private:
         line("### " + probe + " (" + std::string(kind) + ") " + cell(text_of(result, "target")));
         line("");
         const auto at = parts_.runs.find(probe);
-        const auto since = at != parts_.runs.end() ? failing_since(at->second) : FailingSince{};
+        auto since = at != parts_.runs.end() ? failing_since(at->second) : FailingSince{};
+        // It remembers for longer than the last runs go back.
+        if (const auto open = open_since(parts_.incidents, probe); !open.empty()) since = {open, false};
         fact("since", "开始时间",
              since.time.empty()
                  ? both_times(text_of(result, "started")) + say(" (this run)", "（本次运行）")
@@ -224,7 +233,9 @@ private:
         if (const auto* object = result.if_object())
             if (const auto* fix = object->if_contains("fix"))
                 fact("fix", "修复", std::string(text_of(*fix, lang_ == Lang::zh ? "zh" : "en")));
-        const auto ask = std::ranges::find(questions, kind, &Question::kind);
+        const auto phase = text_of(result, "phase");
+        const bool on_the_way = phase == "dns" || phase == "tcp" || phase == "tls";
+        const auto ask = std::ranges::find(questions, on_the_way ? "" : kind, &Question::kind);
         if (ask != questions.end()) fact("ask", "询问", std::string(lang_ == Lang::zh ? ask->zh : ask->en));
         line("");
         evidence(result);
@@ -258,6 +269,21 @@ private:
         line("");
     }
 
+    void incidents() {
+        if (parts_.incidents.empty()) return;
+        line(say("## Incidents, the newest first", "## 事件（最近的在前）"));
+        line("");
+        line(say("| opened | closed | what |", "| 开始 | 结束 | 现象 |"));
+        line("| --- | --- | --- |");
+        for (const auto& incident : parts_.incidents) {
+            const auto closed = text_of(incident, "closed");
+            line("| " + both_times(text_of(incident, "opened")) + " | " +
+                 (closed.empty() ? say("open", "未结束") : both_times(closed)) + " | " +
+                 cell(text_of(incident, "probe")) + ": " + cell(text_of(incident, "sentence")) + " |");
+        }
+        line("");
+    }
+
     void others() {
         std::string ok, unknown;
         for (const auto& result : parts_.results) {
@@ -287,7 +313,7 @@ private:
                  " 行，来自 log_keywords 探测跟踪的文件：含有上述运行号、流名、对象或 "
                  "ID，或时间与失败的运行相差一分钟以内"));
         line("");
-        line(say("Files: ", "文件：") + "");
+        line(say("Files:", "文件："));
         line("");
         for (const auto& file : facts_.files) line("- `" + file + '`');
         line("");
@@ -392,6 +418,14 @@ FailingSince failing_since(const json::array& runs) {
         since.at_least = true;
     }
     return since;
+}
+
+std::string open_since(const json::array& incidents, std::string_view probe) {
+    for (const auto& incident : incidents)
+        for (const auto& one : list_of(incident, "probes"))
+            if (text_of(one, "probe") == probe && text_of(one, "until").empty())
+                return std::string(text_of(one, "since"));
+    return {};
 }
 
 std::string cover(const CoverFacts& facts) { return Cover(facts).all(); }

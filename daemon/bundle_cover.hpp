@@ -35,6 +35,9 @@ struct FailingSince {
 };
 FailingSince failing_since(const boost::json::array& runs);
 
+/// Since when a probe fails, from an incident that is open; empty if there is none.
+std::string open_since(const boost::json::array& incidents, std::string_view probe);
+
 /// `2026-11-28T14:03:07.123Z` to the second; nothing if it is no such time.
 std::optional<WallTime> parse_rfc3339(std::string_view text);
 

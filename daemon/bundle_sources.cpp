@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <exception>
+#include <functional>
 #include <optional>
 #include <ostream>
 #include <set>
@@ -16,6 +17,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/json/parse.hpp>
 
+#include "daemon/incident_book.hpp"
 #include "daemon/probe_command.hpp"
 #include "daemon/store.hpp"
 #include "probes/net/one_request.hpp"
@@ -32,6 +34,13 @@ using namespace std::chrono_literals;
 constexpr auto answer_patience = 5s;
 /// A thousand probes with all their evidence.
 constexpr std::size_t largest_answer = 32 * 1024 * 1024;
+
+std::string_view text_of(const json::value& value, std::string_view key) {
+    const auto* object = value.if_object();
+    const auto* member = object != nullptr ? object->if_contains(key) : nullptr;
+    return member != nullptr && member->is_string() ? std::string_view(member->get_string())
+                                                    : std::string_view();
+}
 
 /// The daemon's API (contract section 6), as one who asks one question after the other.
 class DaemonApi {
@@ -61,6 +70,10 @@ public:
         const json::value parsed = json::parse(said.body, unreadable);
         const auto* envelope = unreadable ? nullptr : parsed.if_object();
         const auto* data = envelope != nullptr ? envelope->if_contains("data") : nullptr;
+        if (said.cut) {
+            trouble_ = "its answer is too long";
+            return std::nullopt;
+        }
         if (said.head.status == 200 && data != nullptr && data->is_object()) return data->get_object();
         trouble_ = said.head.status == 200 ? "what answers there is no livecanary"
                                            : "status " + std::to_string(said.head.status);
@@ -82,6 +95,7 @@ public:
         ask_daemon();
         if (wish_.run) run_now();
         look_into_state();
+        if (results_.empty() && !trouble_en_.empty()) no_results();
         for (const ProbeSettings& probe : settings_.probes)
             if (const auto at = results_.find(probe.name); at != results_.end())
                 parts_.results.push_back(std::move(at->second));
@@ -93,13 +107,16 @@ private:
         parts_.origins.push_back(
             {std::move(what_en), std::move(what_zh), std::move(from_en), std::move(from_zh)});
     }
-    void no_results(const std::string& en, const std::string& zh) {
-        if (wish_.run) return;
+    void no_results() {
         origin("last results and runs", "最近的结果和运行记录",
-               "missing: " + en + ". With --run the probes are run once, now",
-               "没有：" + zh + "。加 --run 可立即运行一次探测");
-        err_ << "livecanary: there are no results in it: " << en
+               "missing: " + trouble_en_ + ". With --run the probes are run once, now",
+               "没有：" + trouble_zh_ + "。加 --run 可立即运行一次探测");
+        err_ << "livecanary: there are no results in it: " << trouble_en_
              << ". Start the daemon, or give --run to run the probes once, now\n";
+    }
+    void daemon_trouble(std::string en, std::string zh) {
+        trouble_en_ = std::move(en);
+        trouble_zh_ = std::move(zh);
     }
     bool is_meant(std::string_view probe) const {
         return std::ranges::find(wish_.probes, probe) != wish_.probes.end();
@@ -108,7 +125,7 @@ private:
     void ask_daemon() {
         const std::string url = wish_.daemon_url.empty() ? own_pages(settings_) : wish_.daemon_url;
         if (url.empty())
-            return no_results(
+            return daemon_trouble(
                 "[web] listen has a port that only the daemon knows: say where its pages are with "
                 "--daemon",
                 "[web] listen 的端口只有守护进程知道，请用 --daemon 指出页面地址");
@@ -117,9 +134,10 @@ private:
         const auto* list = results ? results->if_contains("probes") : nullptr;
         if (list == nullptr || !list->is_array()) {
             if (results)
-                return no_results("what answers at " + url + " is no livecanary", url + " 不是 livecanary");
-            return no_results("the daemon at " + url + " does not answer (" + api.trouble() + ")",
-                              url + " 的守护进程没有应答 (" + api.trouble() + ")");
+                return daemon_trouble("what answers at " + url + " is no livecanary",
+                                      url + " 不是 livecanary");
+            return daemon_trouble("the daemon at " + url + " does not answer (" + api.trouble() + ")",
+                                  url + " 的守护进程没有应答 (" + api.trouble() + ")");
         }
         for (const auto& value : list->get_array()) {
             const auto* one = value.if_object();
@@ -132,12 +150,25 @@ private:
         origin("last results and runs", "最近的结果和运行记录", "the API of the running daemon at " + url,
                "运行中的守护进程的 API：" + url);
         if (auto status = api.get("/api/v1/status")) parts_.status = *std::move(status);
-        std::string path = "/api/v1/incidents";
-        if (!wish_.all && wish_.probes.size() == 1) path += "?probe=" + wish_.probes.front();
-        if (auto incidents = api.get(path)) {
-            parts_.incidents = *std::move(incidents);
-            origin("incidents", "事件", "the same", "同上");
+        add_incidents(api);
+    }
+    void add_incidents(DaemonApi& api) {
+        const auto page = api.get("/api/v1/incidents?limit=200");
+        const auto* list = page ? page->if_contains("incidents") : nullptr;
+        if (list == nullptr || !list->is_array()) return;
+        for (const auto& one : list->get_array()) {
+            if (!is_about_us(one) || parts_.incidents.size() >= most_incidents_in_bundle) continue;
+            if (auto whole = api.get("/api/v1/incidents/" + std::string(text_of(one, "id"))))
+                parts_.incidents.push_back(*std::move(whole));
         }
+        origin("incidents", "事件", "the same", "同上");
+    }
+    bool is_about_us(const json::value& incident) const {
+        const auto* object = incident.if_object();
+        const auto* probes = object != nullptr ? object->if_contains("probes") : nullptr;
+        return probes != nullptr && probes->is_array() &&
+               std::ranges::any_of(probes->get_array(),
+                                   [&](const json::value& one) { return is_meant(text_of(one, "probe")); });
     }
     void add_runs(DaemonApi& api, const std::string& probe) {
         auto data = api.get("/api/v1/probes/" + probe + "/runs");
@@ -181,9 +212,20 @@ private:
         options.directory = settings_.state_directory;
         asio::io_context io;  // outlives the store, whose thread may still be about to leave it
         StateStore store(std::move(options));
-        std::optional<std::vector<std::string>> texts;
+        for (const auto& text : read(io, store.alerts())) {
+            boost::system::error_code unreadable;
+            auto alert = json::parse(text, unreadable);
+            if (!unreadable && is_of_ours(alert)) parts_.alerts.push_back(std::move(alert));
+        }
+        origin("alerts that stand", "未恢复的告警", "the state file " + path, "状态文件 " + path);
+        // Of the daemon they are newer.
+        if (parts_.incidents.empty()) remember_incidents(read(io, store.incidents()), path);
+    }
+    static std::vector<std::string> read(asio::io_context& io,
+                                         asio::awaitable<std::vector<std::string>> work) {
+        std::vector<std::string> texts;
         bool ended = false;
-        asio::co_spawn(io, store.alerts(),
+        asio::co_spawn(io, std::move(work),
                        [&](const std::exception_ptr& failed, std::vector<std::string> found) {
                            ended = true;
                            if (!failed) texts = std::move(found);
@@ -192,13 +234,39 @@ private:
             io.restart();
             io.run_one_for(100ms);
         }
-        if (texts)
-            for (const auto& text : *texts) {
-                boost::system::error_code unreadable;
-                auto alert = json::parse(text, unreadable);
-                if (!unreadable && is_of_ours(alert)) parts_.alerts.push_back(std::move(alert));
+        return texts;
+    }
+    void remember_incidents(const std::vector<std::string>& texts, const std::string& path) {
+        const auto now = std::chrono::system_clock::now();
+        std::map<std::string, std::string, std::less<>> about;
+        for (const auto& probe : settings_.probes)
+            about[probe.name] = probe.journey.empty() ? probe.name : probe.journey;
+        IncidentBook book;
+        // First: of what it does not know, it takes the incident to be over.
+        book.adopt(std::move(about), now);
+        for (const auto& text : texts) book.restore(text, now);
+        bool results = false;
+        for (const auto& listed : book.list({.on_a_page = most_incidents_on_a_page}).incidents) {
+            const auto* incident = book.find(listed.id);
+            if (incident == nullptr || parts_.incidents.size() >= most_incidents_in_bundle) continue;
+            json::value whole = to_json(*incident, true);
+            if (!is_about_us(whole)) continue;
+            // What was last known to be broken, where nobody knows more.
+            for (const auto& one : whole.at("probes").as_array()) {
+                const std::string probe(text_of(one, "probe"));
+                if (!one.at("until").is_null() || !one.at("result").is_object() || !is_meant(probe)) continue;
+                results = results_.try_emplace(probe, one.at("result")).second || results;
             }
-        origin("alerts that stand", "未恢复的告警", "the state file " + path, "状态文件 " + path);
+            parts_.incidents.push_back(std::move(whole));
+        }
+        if (parts_.incidents.empty()) return;
+        origin("incidents", "事件", "the state file " + path, "状态文件 " + path);
+        if (!results || trouble_en_.empty()) return;
+        origin("last results", "最近的结果",
+               "the last failed runs of open incidents, from the state file: " + trouble_en_,
+               "状态文件中未关闭事件的最近一次失败运行：" + trouble_zh_);
+        err_ << "livecanary: only the last failed results of open incidents are in it: " << trouble_en_
+             << '\n';
     }
     bool is_of_ours(const json::value& alert) const {
         if (wish_.all) return true;
@@ -210,6 +278,7 @@ private:
     std::ostream& err_;
     const BundleWish& wish_;
     const Settings& settings_;
+    std::string trouble_en_{}, trouble_zh_{};  ///< why the daemon says nothing
     std::map<std::string, json::value> results_{};
     BundleParts parts_{};
 };

@@ -1,6 +1,7 @@
 #pragma once
 // What a bundle is made of, and where each part of it was had: the running daemon's API, its state, or a run
 // of now.
+#include <cstddef>
 #include <iosfwd>
 #include <map>
 #include <string>
@@ -25,12 +26,15 @@ struct BundleOrigin {
     std::string what_en{}, what_zh{}, from_en{}, from_zh{};
 };
 
+/// Most of those are taken.
+inline constexpr std::size_t most_incidents_in_bundle = 20;
+
 struct BundleParts {
     boost::json::array results{};                      ///< of contract section 4, one a probe
     std::map<std::string, boost::json::array> runs{};  ///< newest first, by probe
     boost::json::array alerts{};                       ///< that the state file has
-    boost::json::value incidents{};                    ///< as the API has them; null if it has none
-    boost::json::value status{};                       ///< likewise
+    boost::json::array incidents{};                    ///< as /api/v1/incidents/ID has them, newest first
+    boost::json::value status{};                       ///< as /api/v1/status has it; null if there is none
     std::vector<BundleOrigin> origins{};
 };
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -119,6 +120,38 @@ TEST_F(BundleReal, WithoutADaemonTheProbesAreRunIfAskedFor) {
     EXPECT_EQ(json::parse(read(folder + "/results/push-main.json")).at("reason").as_string(), "refused");
     EXPECT_TRUE(std::filesystem::exists(folder + "/results/backend-log.json"));
     EXPECT_NE(read(folder + "/cover.md").find("2 runs made for this bundle (--run)"), std::string::npos);
+}
+
+TEST_F(BundleReal, AfterTheDaemonsEndWhatItKeptOfAnIncident) {
+    const auto port = practice::free_port();
+    installation.configure(config(port));
+    std::string run_id;
+    {
+        DaemonProcess daemon(installation);
+        daemon.until("there is an incident", [&] {
+            const auto said = json::parse(daemon.get("/api/v1/incidents?probe=push-main").body);
+            const auto& all = said.at("data").at("incidents").as_array();
+            if (all.empty()) return false;
+            run_id = all.front().at("id").as_string();
+            return true;
+        });
+        daemon.process().signal(SIGTERM);
+        ASSERT_EQ(daemon.process().wait_for(std::chrono::seconds(20)), 0);
+    }
+    const auto ended = bundle({"push-main"});
+    ASSERT_EQ(ended.code, 0) << ended.output;
+    EXPECT_NE(
+        ended.output.find("only the last failed results of open incidents are in it: the daemon at http://"),
+        std::string::npos)
+        << ended.output;
+    const std::string folder = unpacked();
+    EXPECT_EQ(json::parse(read(folder + "/results/push-main.json")).at("reason").as_string(), "refused");
+    const auto incidents = json::parse(read(folder + "/incidents.json"));
+    EXPECT_EQ(incidents.as_array().front().at("id").as_string(), run_id);
+    const std::string since(incidents.as_array().front().at("opened").as_string());
+    const std::string cover = read(folder + "/cover.md");
+    EXPECT_NE(cover.find("**since**: " + since), std::string::npos) << cover;
+    EXPECT_NE(cover.find("## Incidents, the newest first"), std::string::npos);
 }
 
 TEST_F(BundleReal, AFullDiskLeavesNothing) {

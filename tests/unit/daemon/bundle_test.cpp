@@ -379,7 +379,19 @@ TEST_F(Bundle, SecretsPlantedEverywhereAreGoneAndIdsAreThere) {
           data({{"runs", json::array{json::value{{"outcome", "failed"},
                                                  {"started", "2026-11-28T14:03:07.120Z"},
                                                  {"note", in_percent}}}}})},
-         {"/api/v1/incidents", data({{"incidents", json::array{json::value{{"cause", key}}}}})},
+         {"/api/v1/incidents",
+          data({{"incidents",
+                 json::array{json::value{{"id", "00ff"},
+                                         {"probes", json::array{json::value{{"probe", "push-main"}}}}},
+                             json::value{{"id", "strange"},
+                                         {"probes", json::array{json::value{{"probe", "stranger"}}}}}}}})},
+         {"/api/v1/incidents/00ff",
+          data({{"id", "00ff"},
+                {"opened", "2026-11-28T12:00:00.000Z"},
+                {"sentence", "with " + key},
+                {"probes",
+                 json::array{json::value{
+                     {"probe", "push-main"}, {"since", "2026-11-28T12:34:56.000Z"}, {"until", nullptr}}}}})},
          {"/api/v1/status", data({{"config", in_base64}})}});
     auto planted = world("[[probe]]\nname = \"log\"\nkind = \"log_keywords\"\npaths = [\"" + path("*.log") +
                          "\"]\n# once it was " + key + "\n# and " + in_base64 + " or " + in_percent +
@@ -401,8 +413,9 @@ TEST_F(Bundle, SecretsPlantedEverywhereAreGoneAndIdsAreThere) {
     // Everything else is there.
     EXPECT_EQ(files.begin()->first, "config/conf.d/" + std::string("the+push key.toml"));
     const std::string& cover_page = files.at("cover.md");
-    for (const char* text : {"x-cos-request-id | `put NjQxYjJjM2RfNGU1Zg==`", "`8231`",
-                             "push_wrong_hotlink_key", "the API of the running daemon at http://127.0.0.1:"})
+    for (const char* text :
+         {"x-cos-request-id | `put NjQxYjJjM2RfNGU1Zg==`", "`8231`", "**since**: 2026-11-28T12:34:56.000Z",
+          "push_wrong_hotlink_key", "the API of the running daemon at http://127.0.0.1:"})
         EXPECT_NE(cover_page.find(text), std::string::npos) << text << '\n' << cover_page;
     const std::string& config = files.at("config/l.toml");
     EXPECT_NE(config.find("push_key = { file = \"key\" }"), std::string::npos) << config;
