@@ -33,15 +33,18 @@ struct JourneyPlan {
     std::string userid{};
     std::string push = "push-right";
     std::string list = "api";
+    int formats = 1;
 };
 
 /// nginx-rtmp, a cloud, and a daemon between them and the backend.
 class JourneyWorld {
 public:
-    JourneyWorld(const BackendStack& backend, const practice::Backend& other, std::vector<JourneyPlan> plans,
+    /// `callbacks`: who gets the cloud's events.
+    JourneyWorld(const BackendStack& backend, const practice::Backend& other,
+                 const practice::Backend& callbacks, std::vector<JourneyPlan> plans,
                  const std::function<void(CloudEvents::Options&)>& change = {})
         : events_(push_.hook, told(change)),
-          installation_(toml(backend, other, plans)),
+          installation_(toml(backend, other, callbacks.url(), plans)),
           daemon_(installation_) {}
 
     /// The result of the journey of that user; null while it is under way.
@@ -72,6 +75,7 @@ private:
         options.video_url = [this](const std::string& stream) {
             // That of one user is not where the cloud says.
             const std::string url = push_.nginx.recording_url(stream);
+            if (stream.ends_with("_canary_letters")) return url.substr(0, url.rfind('.')) + ".mp4";
             return stream.ends_with("_canary_gone") ? url + ".gone" : url;
         };
         if (change) change(options);
@@ -86,9 +90,12 @@ private:
         }
     }
     std::string toml(const BackendStack& backend, const practice::Backend& other,
-                     const std::vector<JourneyPlan>& plans) {
+                     const std::string& callbacks, const std::vector<JourneyPlan>& plans) {
         const auto config = backend.backend.config();
-        std::string text = "[daemon]\nreference = false\nlocation = 'here'\n[defaults]\ninterval = '24h'\n";
+        // A minute has room for a busy machine to be late in.
+        std::string text =
+            "[daemon]\nreference = false\nlocation = 'here'\nmax_loop_lag = '5s'\n[defaults]\ninterval = "
+            "'24h'\n";
         for (const auto& [name, key] :
              {std::pair("push-right", NginxStack::main_key), std::pair("push-wrong", "not the key")})
             text += std::string("[[probe]]\nkind = 'rtmp_push'\nname = '") + name +
@@ -97,7 +104,7 @@ private:
         text +=
             "[[probe]]\nkind = 'callback'\nname = 'calls'\nkey = 'template-key'\n[probe.receive]\n"
             "listen = '127.0.0.1:" +
-            std::to_string(port_) + "'\npath = '/live'\nforward = '" + backend.backend.url() +
+            std::to_string(port_) + "'\npath = '/live'\nforward = '" + callbacks +
             "/callback/tape_callback.php'\n[[probe]]\nkind = 'mysql'\nname = 'db'\nhost = '127.0.0.1'\nport "
             "= " +
             std::to_string(config.db_port) + "\nuser = '" + config.db_user + "'\npassword = '" +
@@ -115,8 +122,8 @@ private:
             names_[plan.userid] = name;
             text += "[[probe]]\nkind = 'journey'\nname = '" + name + "'\ntimeout = '150s'\npush = '" +
                     plan.push + "'\ncallback = 'calls'\nrows = { mysql = 'db', table = 'tb_vod' }\nlist = '" +
-                    plan.list + "'\nplayback = true\nmutates = true\nlength = '62s'\nuserid = '" +
-                    plan.userid +
+                    plan.list + "'\nplayback = true\nmutates = true\nlength = '62s'\nformats = " +
+                    std::to_string(plan.formats) + "\nuserid = '" + plan.userid +
                     "'\ndeadlines = { callback = '15s', row = '10s', list = '10s', playback = '10s' }\n";
         }
         return text;
@@ -136,8 +143,9 @@ protected:
         if (!BackendStack::installed() || !practice::NginxRtmp::installed()) return;
         backend_ = std::make_unique<BackendStack>();
         auto& db = backend_->mariadb;
-        for (const char* user : {"canary_two", "canary_moved", "canary_gone", "canary_hidden", "canary_lost",
-                                 "canary_short", "canary_field"})
+        for (const char* user :
+             {"canary_two", "canary_moved", "canary_gone", "canary_hidden", "canary_lost", "canary_short",
+              "canary_field", "canary_both", "canary_zone", "canary_letters"})
             db.execute(std::string("INSERT INTO live_demo.tb_room(userid, title) VALUES ('") + user +
                        "', 'canary')");
         // What this user's replays become another's, whom nobody asks for.
@@ -161,9 +169,19 @@ protected:
         config.callback_key = "template-key";
         backend_->backend.configure(config);
 
+        // A backend whose sessions have another time zone than the server's own, +08:00.
+        db.execute("CREATE USER live_utc@'%' IDENTIFIED BY '" + config.db_password +
+                   "'; GRANT ALL ON live_demo.* TO live_utc@'%'; SET GLOBAL init_connect = \"SET time_zone = "
+                   "IF(SESSION_USER() LIKE 'live_utc@%', '+00:00', @@time_zone)\"");
+        auto in_utc = practice::Backend::Options{.config = config};
+        in_utc.config.db_user = "live_utc";
+        utc_ = std::make_unique<practice::Backend>(in_utc);
+
         const auto world = [](const char* name, std::vector<JourneyPlan> plans,
                               const std::function<void(CloudEvents::Options&)>& change = {}) {
-            worlds_[name] = std::make_unique<JourneyWorld>(*backend_, *other_, std::move(plans), change);
+            const auto& callbacks = std::string_view(name) == "zone" ? *utc_ : backend_->backend;
+            worlds_[name] =
+                std::make_unique<JourneyWorld>(*backend_, *other_, callbacks, std::move(plans), change);
         };
         world("right", {{.userid = BackendStack::userid},
                         {.userid = "canary_two"},
@@ -178,6 +196,11 @@ protected:
               [](CloudEvents::Options& options_of) { options_of.record_scale = 0.5; });
         world("field", {{.userid = "canary_field"}},
               [](CloudEvents::Options& options_of) { options_of.sender.video_id = false; });
+        const auto both = [](CloudEvents::Options& options_of) { options_of.formats = {"mp4", "hls"}; };
+        world("both", {{.userid = "canary_both", .formats = 2}}, both);
+        world("zone", {{.userid = "canary_zone", .formats = 2}}, both);
+        world("letters", {{.userid = "canary_letters"}},
+              [](CloudEvents::Options& options_of) { options_of.sender.record_format = "MP4"; });
         const auto deadline = Clock::now() + 170s;
         for (auto& [name, one] : worlds_)
             while (!one->is_done() && Clock::now() < deadline) {
@@ -186,6 +209,7 @@ protected:
     static void TearDownTestSuite() {
         worlds_.clear();
         other_.reset();
+        utc_.reset();
         other_redis_.reset();
         backend_.reset();
     }
@@ -235,12 +259,13 @@ protected:
 
     static std::unique_ptr<BackendStack> backend_;
     static std::unique_ptr<practice::Redis> other_redis_;
-    static std::unique_ptr<practice::Backend> other_;
+    static std::unique_ptr<practice::Backend> other_, utc_;
     static std::map<std::string, std::unique_ptr<JourneyWorld>> worlds_;
 };
 std::unique_ptr<BackendStack> JourneyReal::backend_;
 std::unique_ptr<practice::Redis> JourneyReal::other_redis_;
 std::unique_ptr<practice::Backend> JourneyReal::other_;
+std::unique_ptr<practice::Backend> JourneyReal::utc_;
 std::map<std::string, std::unique_ptr<JourneyWorld>> JourneyReal::worlds_;
 
 TEST_F(JourneyReal, TwoAtOnceGoAllTheWayAndLeaveNothing) {
@@ -276,6 +301,26 @@ TEST_F(JourneyReal, EventThatTheBackendDoesNotTake) {
 TEST_F(JourneyReal, RowThatIsNotThere) {
     expect("right", "canary_moved", "failed", "row", "timeout", "callback_not_stored");
     expect("short", "canary_short", "failed", "row", "timeout", "replay_too_short");
+}
+
+// Two files of one recording: the backend finds the row of the first again, as its session is in +08:00.
+TEST_F(JourneyReal, TwoFormatsAreOneRow) {
+    expect("both", "canary_both", "ok");
+    EXPECT_EQ(way("both", "canary_both"), "push callback row list playback");
+    EXPECT_EQ(rows_of("canary_both"), "0");
+}
+
+// The same two, of a backend whose session is in UTC.
+TEST_F(JourneyReal, TwoFormatsAreTwoRowsInAnotherTimeZone) {
+    expect("zone", "canary_zone", "failed", "row", "mismatch", "db_timezone_mismatch");
+    const std::string seen = json::serialize(worlds_.at("zone")->result_of("canary_zone"));
+    EXPECT_NE(seen.find("8 h after the start"), std::string::npos) << seen;
+    EXPECT_EQ(rows_of("canary_zone"), "0") << "both are taken away";
+}
+
+TEST_F(JourneyReal, FormatInOtherLettersThanTheBackendCompares) {
+    expect("letters", "canary_letters", "failed", "row", "mismatch", "replay_format_case_mismatch");
+    EXPECT_EQ(rows_of("canary_letters"), "0");
 }
 
 TEST_F(JourneyReal, ListThatDoesNotShowIt) {

@@ -328,6 +328,10 @@ TEST_F(MysqlReal, AnswersWithARow) {
     ASSERT_TRUE(found) << found.error().message();
     EXPECT_EQ(found->facts.at("found"), "1");
     EXPECT_EQ(found->facts.at("column.play_url"), "https://play.example.com/1");
+    // The instant, whatever zone the writer's session had.
+    EXPECT_EQ(found->facts.at("time.create_time"),
+              db().ask("SELECT UNIX_TIMESTAMP(create_time) FROM live_demo.tb_vod WHERE file_id = 'f1'"));
+    EXPECT_EQ(found->facts.count("time.play_url"), 0U);
     EXPECT_EQ(ask({{"table", "tb_vod"}, {"where.userid", "' OR 1=1 -- "}})->facts.at("found"), "0");
     EXPECT_EQ(ask({{"table", "tb_vod"}, {"where.play_url", "x"}}).error().message(),
               "no index begins with the watermark column");
