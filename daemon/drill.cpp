@@ -101,9 +101,10 @@ std::vector<DrillFault> read_faults(std::string_view text) {
         fault.any = object.at("any").as_bool();
         fault.fresh_start = object.at("fresh_start").as_bool();
         fault.settle = std::chrono::seconds(object.at("settle_seconds").to_number<int>());
+        const auto control = object.at("control_seconds").to_number<double>();
         for (const auto& by : object.at("named_by").as_array()) {
             std::string probe = text_of(by.as_object(), "probe");
-            const double bound = bounds.at(probe);
+            const double bound = bounds.at(probe) + control;
             fault.named_by.push_back(
                 {.probe = std::move(probe), .label = text_of(by.as_object(), "label"), .bound = bound});
         }

@@ -24,7 +24,7 @@ struct DrillFault {
         std::string label{};
         /// From the fault until it is to be named at the latest, in seconds: until the next run begins (the
         /// interval), that run, the pause before the confirmation and the confirmation, and what the probe
-        /// itself waits for.
+        /// or a control waits for beside.
         double bound = 0;
     };
     std::string id{};

@@ -52,9 +52,7 @@ const std::map<std::string, Pace>& paces() {
               "mini-live", "app-address", "record-callback", "backend-log"})
             made[name] = {};
         // A second of media, and what a busy machine takes to begin and end it.
-        // A control asks a port that does not speak RTMP for TLS, and waits for 3 s.
-        for (const char* name : {"push-main", "push-issued"})
-            made[name] = {.interval = 4s, .timeout = 3s, .waits = 3s};
+        for (const char* name : {"push-main", "push-issued"}) made[name] = {.interval = 4s, .timeout = 3s};
         // Two seconds of media, since a picture that can be shown comes with the second keyframe.
         made["play-main"] = {.interval = 4s, .timeout = 3500ms};
         // Five seconds of media, and up to two for each of the other hops.
@@ -424,6 +422,7 @@ std::string faults_json() {
                                     {"any", fault.any},
                                     {"fresh_start", fault.fresh_start},
                                     {"settle_seconds", settle_seconds(fault)},
+                                    {"control_seconds", fault.control.count()},
                                     {"named_by", std::move(named_by)},
                                     {"explained", std::move(explained)}});
     }

@@ -176,7 +176,9 @@ std::vector<Fault> of_push() {
          .cause = "push_ingest_node_fault",
          .named_by = {{"push-main", "push_unreachable"}},
          .apply = [](S s) { s.nginx.freeze(); },
-         .parts = {push}},
+         .parts = {push},
+         // It asks the port for TLS.
+         .control = 3s},
         {.id = "play-key-changed",
          .breaks = "the play domain has another key",
          .cause = "play_auth_key_mismatch",

@@ -1,5 +1,6 @@
 #pragma once
 // What the drill breaks: one row a fault, with what livecanary must make of it.
+#include <chrono>
 #include <functional>
 #include <initializer_list>
 #include <span>
@@ -34,6 +35,8 @@ struct Fault {
     std::vector<const char*> explained{};
     /// Probes keep quiet for minutes after a request that hung, on purpose: the daemon is started anew.
     bool fresh_start = false;
+    /// So long a control of the confirmation waits for what does not answer.
+    std::chrono::seconds control{0};
 };
 
 std::span<const Fault> drill_faults();

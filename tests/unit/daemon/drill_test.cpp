@@ -55,14 +55,14 @@ DrillRow after_one(const DrillFault& fault, const json::value& one, int times = 
 TEST(Drill, ReadsWhatThePracticeStackCanBreak) {
     const auto faults = read_faults(
         R"({"probes":[{"probe":"p","interval_seconds":30,"timeout_seconds":10,"waits_seconds":5}],)"
-        R"("faults":[{"id":"a","breaks":"b","cause":"c","seed":true,"any":false,"fresh_start":false,"settle_seconds":6,)"
+        R"("faults":[{"id":"a","breaks":"b","cause":"c","seed":true,"any":false,"fresh_start":false,"settle_seconds":6,"control_seconds":3,)"
         R"("named_by":[{"probe":"p","label":"c"}],"explained":["d"]}]})");
     ASSERT_EQ(faults.size(), 1U);
     EXPECT_EQ(faults[0].cause, "c");
     EXPECT_TRUE(faults[0].seed);
     EXPECT_EQ(faults[0].settle, 6s);
     EXPECT_EQ(faults[0].named_by.at(0).probe, "p");
-    EXPECT_DOUBLE_EQ(faults[0].named_by.at(0).bound, 30 + 10 + 20 + 10 + 5);
+    EXPECT_DOUBLE_EQ(faults[0].named_by.at(0).bound, 30 + 10 + 20 + 10 + 5 + 3);
     EXPECT_TRUE(faults[0].explained.contains("d"));
     EXPECT_ANY_THROW(read_faults("{}"));
     EXPECT_ANY_THROW(read_faults("nonsense"));
