@@ -311,16 +311,21 @@ describe("live", () => {
       assert.ok(await isMarked(page));
     }));
 
-  it("ages grow without a result", async () => {
+  it("looks by itself now and then, and when it is looked at again", async () => {
     const page = await open("");
+    // Nothing is told of, and time stands still.
+    await page.route("**/events", (route) => route.fulfill({ status: 204 }));
     await page.clock.install();
-    await page.goto(daemon.url);
-    const asOf = () => page.locator("footer").innerText();
-    const first = await asOf();
-    await until("the page is another", async () => {
-      await page.clock.fastForward(30_000);
-      return (await asOf()) !== first;
+    let asked = 0;
+    page.on("request", (request) => {
+      if (request.url() === `${daemon.url}/`) ++asked;
     });
+    await page.goto(daemon.url);
+    await until("it has looked, since it is not told", () => asked === 2);
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    await until("it has looked again", () => asked === 3);
+    await page.clock.fastForward(30_000);
+    await until("it has looked by itself", () => asked > 3);
     await close(page);
   });
 
