@@ -563,6 +563,7 @@ TEST_F(PanelsReal, ShowWhatIsAndWhatIsBroken) {
     ask_the_rest();
     const std::size_t of_the_well = all - pending.size();
     world.break_it();
+    world.run_now("beginning");
     comes_to("beginning",
              {{"1 push", "1"}, {"2 callback", "0"}, {"3 row", "2"}, {"4 list", "2"}, {"5 playback", "2"}},
              90s);
