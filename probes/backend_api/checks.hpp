@@ -27,8 +27,7 @@ inline constexpr Value check_seconds{
 inline constexpr Value newest_replay_age{
     "livecanary_backend_newest_replay_age_seconds",
     "Time since the newest replay in the list ended; absent without replays."};
-inline constexpr std::array values{check_ok, check_seconds, newest_replay_age, net::certificate_end,
-                                   net::resolved_addresses};
+inline constexpr std::array values{check_ok, check_seconds, newest_replay_age, net::certificate_end};
 
 /// Evidence beside that of the checks.
 namespace saw {

@@ -160,7 +160,8 @@ asio::awaitable<error_code> Client::open(Clock::time_point deadline, bool spoken
                         .port = endpoint_.port,
                         .tls = endpoint_.tls,
                         .address = endpoint_.address,
-                        .ca_file = endpoint_.ca_file};
+                        .ca_file = endpoint_.ca_file,
+                        .counts_addresses = false};
     const auto code =
         co_await net::reach(connection_, std::move(to), *run_.env().dns, spoken ? &run_ : nullptr, deadline);
     if (code) co_return code;

@@ -42,7 +42,7 @@ asio::awaitable<error_code> reach(Connection& connection, Destination to, Resolv
         const auto looked_up = co_await dns.resolve(to.host, to.port, deadline);
         if (!looked_up) co_return looked_up.error();
         endpoint = looked_up->endpoints.front();
-        if (run != nullptr) note_addresses(*looked_up, *run);
+        if (run != nullptr && to.counts_addresses) note_addresses(*looked_up, *run);
         if (found != nullptr) *found = *looked_up;
     }
     if (run != nullptr) {

@@ -19,6 +19,7 @@ struct Destination {
     bool tls = false;
     std::optional<asio::ip::address> address{};  ///< connects there instead of resolving `host`
     std::string ca_file{};                       ///< empty: the system's
+    bool counts_addresses = true;                ///< for a kind that has resolved_addresses
 };
 
 /// The first address is taken. Whose error it is, is `run`'s current phase.
