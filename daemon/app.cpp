@@ -107,7 +107,7 @@ private:
     Status status() const;
     boost::json::object own_status() const;
     asio::awaitable<std::shared_ptr<const ProbeNow>> probe_now(const std::string& name);
-    std::string results(const std::string& name) const;
+    asio::awaitable<std::string> results(std::string name);
     std::shared_ptr<const ProbeDetails> details(const std::string& name) const;
     std::string unhealthy() const;
     void listen_to_signals();
@@ -459,11 +459,25 @@ asio::awaitable<std::shared_ptr<const ProbeNow>> App::probe_now(const std::strin
     return wait_for(std::move(waiter));
 }
 
-std::string App::results(const std::string& name) const {
-    boost::json::array results;
-    for (const auto& [probe, runner] : runners_)
-        if (name.empty() || name == probe) results.push_back(runner->latest());
-    return boost::json::serialize(results);
+asio::awaitable<std::string> App::results(std::string name) {
+    std::vector<std::string> names;
+    if (!name.empty()) {
+        names.push_back(std::move(name));
+    } else {
+        for (const auto& [probe, runner] : runners_) names.push_back(probe);
+    }
+    std::string list = "[";
+    std::size_t done = 0;
+    for (const auto& probe : names) {
+        // A reload may have come between.
+        if (const auto at = runners_.find(probe); at != runners_.end()) {
+            if (list.size() > 1) list += ',';
+            list += boost::json::serialize(at->second->latest());
+        }
+        if (++done % probes_between_yields == 0) co_await asio::post(io_, asio::use_awaitable);
+    }
+    list += ']';
+    co_return list;
 }
 
 std::shared_ptr<const ProbeDetails> App::details(const std::string& name) const {
@@ -571,7 +585,7 @@ int App::run() {
     WebBackend backend;
     backend.metrics = [this] { return metrics(); };
     backend.status = [this] { return status(); };
-    backend.results = [this](const std::string& name) { return results(name); };
+    backend.results = [this](std::string name) { return results(std::move(name)); };
     backend.details = [this](const std::string& name) { return details(name); };
     backend.incidents = [this](const IncidentWish& wish) {
         return std::make_shared<const IncidentList>(incidents_ ? incidents_->list(wish) : IncidentList{});

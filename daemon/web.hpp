@@ -68,8 +68,8 @@ struct WebBackend {
     std::function<boost::asio::awaitable<std::vector<prometheus::MetricFamily>>()> metrics{};
     std::function<Status()> status{};
     /// The last result of each probe in the order of their names, or of the one of that name only: a JSON
-    /// array.
-    std::function<std::string(const std::string& name)> results{};
+    /// array. Yields to the loop between probes.
+    std::function<boost::asio::awaitable<std::string>(std::string name)> results{};
     /// Everything about one probe; null if there is none of that name.
     std::function<std::shared_ptr<const ProbeDetails>(const std::string& name)> details{};
     /// The incidents that are wished for; never null.

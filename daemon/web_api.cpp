@@ -90,10 +90,8 @@ asio::awaitable<Reply> Api::run_now(std::string name, const Request& request) {
 
 /// The last result of that probe; without a name of all.
 asio::awaitable<Reply> Api::results(std::string name) {
-    const std::function<std::string()> question = [function = backend_.results, name] {
-        return function(name);
-    };
-    const auto answer = co_await questions_.ask_at_once(question);
+    Question<std::string> question = [function = backend_.results, name] { return function(name); };
+    const auto answer = co_await questions_.ask(std::move(question));
     if (!answer->value) co_return no_answer(answer->failed);
     if (!name.empty() && *answer->value == "[]") co_return no_such("probe");
     co_return success(R"({"probes":)" + *answer->value + '}');

@@ -139,7 +139,7 @@ protected:
         backend.metrics = [] { return families_of(100); };
         backend.status = [] { return Status{.location = "here", .version = "1.2.3"}; };
         backend.results = [](const std::string& name) {
-            return std::string(name == "none" ? "[]" : R"([{"probe":")" + name + R"("}])");
+            return said(name == "none" ? "[]" : R"([{"probe":")" + name + R"("}])");
         };
         backend.details = [](const std::string& name) {
             auto details = std::make_shared<ProbeDetails>();
