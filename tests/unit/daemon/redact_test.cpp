@@ -115,6 +115,7 @@ const std::vector<Encoding>& encodings() {
         {"JSON", json_text},
         {"JSON, by numbers", json_numbers},
         {"JSON in JSON", [](const std::string& s) { return json_text(json_text(s)); }},
+        {"JSON, three deep", [](const std::string& s) { return json_text(json_text(json_text(s))); }},
         {"percent in JSON in JSON",
          [](const std::string& s) { return json_text(json_text(percent(s, false))); }},
         {"HTML", entities},
