@@ -41,12 +41,13 @@ public:
 
 TEST_F(Drill, NamesAFaultOfEachKind) {
     const std::vector<std::string> faults{
-        "push-main-key-changed", "play-key-changed", "cos-backend-bucket",    "cdn-url-key-changed",
-        "db-column-renamed",     "redis-down",       "callback-template-key", "log-im-registrations"};
+        "push-main-key-changed", "play-key-changed",     "cos-backend-bucket",
+        "cdn-url-key-changed",   "db-column-renamed",    "redis-down",
+        "callback-template-key", "log-im-registrations", "journey-two-rows"};
     std::vector<std::string> arguments{"--json"};
     for (const auto& fault : faults) arguments.insert(arguments.end(), {"--fault", fault});
     practice::Process drill(command(arguments));
-    const auto status = drill.wait_for(240s);
+    const auto status = drill.wait_for(400s);
     const std::string text = practice::read_file(said());
     EXPECT_EQ(status, 0) << text;
     std::istringstream lines(text);

@@ -151,6 +151,7 @@ DrillStack::DrillStack(const std::filesystem::path& directory)
 DrillTold DrillStack::right_told() const {
     DrillTold right;
     right.stream = "main_" + std::string(BackendStack::userid);
+    right.watched = "watched_" + std::string(BackendStack::userid);
     right.push_port = nginx.rtmp_port();
     right.issued_push = push_url(issuing_domain, "live",
                                  signed_name(main_key, "1234_" + std::string(BackendStack::userid),
@@ -305,7 +306,7 @@ void DrillStack::write_config() const {
     probe("rtmp_push", "push-issued") << "url = \"" << told.issued_push
                                       << "\"\naddress = \"127.0.0.1\"\nmedia = \"1s\"\npush_key = " << main
                                       << "\nbackup_key = " << backup << '\n';
-    const std::string watched = "watched_" + std::string(BackendStack::userid);
+    const std::string& watched = told.watched;
     probe("rtmp_push", "play-main") << "url = \"" << push_url(push_domain, "live", watched)
                                     << "\"\naddress = \"127.0.0.1\"\nmedia = \"2s\"\npush_key = " << main
                                     << "\nbackup_key = " << backup << "\n[[probe.playback]]\nurl = \""

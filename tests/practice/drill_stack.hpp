@@ -25,6 +25,7 @@ struct DrillTold {
     std::string issued_push{};  ///< a whole push URL, as a backend issues it
     std::string app{"live"};    ///< of push-main
     std::string stream{};       ///< of push-main
+    std::string watched{};      ///< of play-main
     std::uint16_t push_port = 0;
     std::string app_backend{};  ///< URL of the backend that is compiled into the app
     std::vector<std::string> logo_edges{};
