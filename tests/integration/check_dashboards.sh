@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks that every query of the Grafana dashboards parses, that dashboards and alert rules ask only for metrics that
-# docs/metrics.md knows, that links lead somewhere, and that the dashboards and Grafana's alert rules are what their
-# source makes, byte for byte.
+# docs/metrics.md knows, that links lead somewhere, that the dashboards fit a JSON schema of the SDK's types, and that they
+# and Grafana's alert rules are what their source makes, byte for byte.
 # Needs jq, promtool and node (Debian packages jq, prometheus, nodejs), and `npm ci` in dashboards/source. Other dashboards
 # may be given as arguments; these are not held against the source.
 set -euo pipefail
@@ -88,6 +88,7 @@ if [[ $# -eq 0 ]]; then
     if [[ -d $source/node_modules ]]; then
         "$source/node_modules/.bin/tsc" --project "$source" || mistake "dashboards/source does not compile"
         node "$source/build/generate.js" "$scratch/made" || mistake "dashboards/source makes nothing"
+        node "$source/build/validate.js" "${dashboards[@]}" || mistake "a dashboard does not fit the schema"
         while IFS= read -r made; do
             cmp "$scratch/made/$made" "$grafana/$made" || mistake "$made is not what dashboards/source makes: npm run generate"
         done < <(cd "$scratch/made" && find . -type f)
