@@ -71,7 +71,8 @@ private:
     /// { file = "…" } and the like.
     bool secret(const toml::table& table, const std::string& name) {
         if (table.size() != 1) return false;
-        const auto& [key, node] = *table.begin();
+        const auto first = table.begin();  // it holds what it leads to
+        const auto& [key, node] = *first;
         const auto source = std::ranges::find(sources, key.str(), &decltype(sources)::value_type::first);
         const auto* where = node.as_string();
         if (source == sources.end() || where == nullptr) return false;
