@@ -41,7 +41,7 @@ struct Pace {
     /// What it judges takes so long to come about after the fault, whatever its own runs.
     std::chrono::milliseconds waits = 0s;
 };
-constexpr auto expect_within = 3s, record_within = 3s, forward_within = 2s;
+constexpr auto expect_within = 3s, record_within = 3s;
 
 const std::map<std::string, Pace>& paces() {
     static const std::map<std::string, Pace> all = [] {
@@ -60,7 +60,8 @@ const std::map<std::string, Pace>& paces() {
         // It judges the events of pushes: the next one of them, and the time that its events have.
         const Pace push = made["push-main"];
         made["cloud-events"].waits =
-            push.interval + push.timeout + std::max({expect_within, record_within, forward_within});
+            push.interval + push.timeout +
+            std::max<std::chrono::milliseconds>({expect_within, record_within, DrillTold{}.forward_within});
         return made;
     }();
     return all;
@@ -375,7 +376,7 @@ void DrillStack::write_config() const {
         << "\", path = \"/live\", expect = [1, 0, 100], "
         << "expect_within = \"" << milliseconds(expect_within) << "\", record_within = \""
         << milliseconds(record_within) << "\", rate = 100, forward_within = \""
-        << milliseconds(forward_within) << "\", forward = \"" << backend.backend.url() << callback_path
+        << milliseconds(told.forward_within) << "\", forward = \"" << backend.backend.url() << callback_path
         << "\" }\n";
     if (told.journey)
         probe("journey", "replay")

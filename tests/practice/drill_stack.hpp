@@ -2,6 +2,7 @@
 // Everything the practice stack has, at once and as it should be, with a configuration of livecanary that
 // watches all of it: what `livecanary drill` breaks.
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <filesystem>
@@ -31,6 +32,9 @@ struct DrillTold {
     std::vector<std::string> logo_edges{};
     /// A journey too: what it takes is more than all else, and so it is there only for what it is to find.
     bool journey = false;
+    /// What the backend may take for an event that is passed on to it: short, since a fault is named after
+    /// it.
+    std::chrono::milliseconds forward_within{2000};
 };
 
 /// Its thread is that of its maker: servers that a fault restarts end with the thread that did so.
