@@ -262,8 +262,7 @@ const Alert* AlertBook::find(const std::string& name) const {
 std::vector<std::string> AlertBook::take_changed() {
     auto names = std::exchange(changed_, {});
     std::ranges::sort(names);
-    const auto again = std::ranges::unique(names);
-    names.erase(again.begin(), again.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
     return names;
 }
 

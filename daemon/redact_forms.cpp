@@ -247,8 +247,7 @@ std::vector<std::string> coded_forms(const std::string& value) {
         forms.push_back(upper(sum));
     }
     std::ranges::sort(forms);
-    const auto same = std::ranges::unique(forms);
-    forms.erase(same.begin(), same.end());
+    forms.erase(std::unique(forms.begin(), forms.end()), forms.end());
     return forms;
 }
 
