@@ -72,16 +72,17 @@ inline constexpr std::string_view vod_list = "vod_list";
 /// an index. Facts: `found`
 /// ("1" or "0"), and with a row, `column.` and the name of each configured column that is not NULL, as SQL
 /// writes it (times of TIMESTAMP columns in UTC); `time.` and the name of each TIMESTAMP column, in Unix
-/// seconds, whatever zone the session of its writer had. Of several rows the one that is newest by the table's
-/// watermark.
+/// seconds, whatever zone the session of its writer had. Of several rows the one that is newest by the
+/// table's watermark.
 inline constexpr std::string_view row = "row";
 /// Of callback, if it receives: whether an event of the cloud came in. With: `event` ("1", "0", "100"),
-/// `stream_id`, if only what came since then will do `after` (Unix milliseconds), and, for the event of one of
-/// several recordings, `nth` (1: of the file that was told of first). Facts: `arrived` ("yes", "no"), of event
-/// 100 `files` (how many recordings were told of, decimal), and of the newest one that did arrive `at` (Unix
-/// milliseconds), `file_id`, `video_url`, `file_format`, `start_time` and `end_time` of a recording (Unix
-/// seconds; may be absent), `duration` (their difference), and where it was passed on `forwarded` (the
-/// backend's answer in words) and `code` (of its JSON; absent if it had none). It does not wait. PeerError::nothing_yet while it does not listen.
+/// `stream_id`, if only what came since then will do `after` (Unix milliseconds), and, for the event of one
+/// of several recordings, `nth` (1: of the file that was told of first). Facts: `arrived` ("yes", "no"), of
+/// event 100 `files` (how many recordings were told of, decimal), and of the newest one that did arrive `at`
+/// (Unix milliseconds), `file_id`, `video_url`, `file_format`, `start_time` and `end_time` of a recording
+/// (Unix seconds; may be absent), `duration` (their difference), and where it was passed on `forwarded` (the
+/// backend's answer in words) and `code` (of its JSON; absent if it had none). It does not wait.
+/// PeerError::nothing_yet while it does not listen.
 inline constexpr std::string_view event = "event";
 }  // namespace questions
 

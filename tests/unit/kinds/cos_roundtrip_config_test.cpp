@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "probes/cos_roundtrip/kind.hpp"
 #include "probes/cos_roundtrip/keys.hpp"
+#include "probes/cos_roundtrip/kind.hpp"
 #include "probes/cos_roundtrip/roundtrip.hpp"
 #include "tests/support/toml_text.hpp"
 
