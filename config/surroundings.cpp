@@ -11,6 +11,7 @@
 #include <memory>
 #include <system_error>
 
+#include "config/descriptor.hpp"
 #include "config/reader.hpp"
 
 namespace livecanary::config {
@@ -20,20 +21,6 @@ namespace {
 constexpr std::size_t largest_file = 4 * 1024 * 1024;
 
 std::string words(int error) { return std::generic_category().message(error); }
-
-class Descriptor {
-public:
-    explicit Descriptor(int number) : number_(number) {}
-    ~Descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    int get() const noexcept { return number_; }
-
-private:
-    int number_;
-};
 
 Surroundings::Content read_file(const std::string& path) {
     // A pipe or a device would keep us waiting for somebody to write.

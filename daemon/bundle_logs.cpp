@@ -14,6 +14,8 @@
 #include <set>
 #include <system_error>
 
+#include "config/descriptor.hpp"
+
 namespace livecanary::daemon {
 namespace {
 
@@ -22,20 +24,6 @@ using namespace std::chrono_literals;
 constexpr auto margin = 60s;
 constexpr std::size_t stamp_within = 80;  // bytes of a line in which its time stands
 constexpr std::size_t stamp_size = 19;    // 2026-11-28 14:03:07
-
-class Descriptor {
-public:
-    explicit Descriptor(int number) : number_(number) {}
-    ~Descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    int get() const noexcept { return number_; }
-
-private:
-    int number_;
-};
 
 struct Found {
     std::string probe{}, path{};
@@ -87,7 +75,7 @@ std::int64_t own_offset(std::int64_t seconds) {
 /// The end of a file, from the beginning of a line on. `cut`: there is more before it.
 std::string tail(const Found& file, bool& cut, std::string& trouble) {
     // A pipe put there meanwhile would keep us waiting.
-    const Descriptor open(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    const config::Descriptor open(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (open.get() < 0) {
         trouble = std::generic_category().message(errno);
         return {};
