@@ -11,6 +11,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "probes/core/run.hpp"
@@ -49,8 +50,14 @@ public:
     }
 
     bool ended() const { return state_->ended; }
-    /// Cancels it, as the daemon does with a run that shutdown ends.
-    void cut() { state_->stop.emit(asio::cancellation_type::terminal); }
+    /// Cancels it, as the daemon does with a run that shutdown ends: from within the loop, hence at its next
+    /// turn. Said from outside, Asio would hand it to the loop by the address of a handler, which is gone if
+    /// the coroutine ends by itself first.
+    void cut() {
+        asio::post(io_, [state = state_] {
+            if (!state->ended) state->stop.emit(asio::cancellation_type::terminal);
+        });
+    }
     /// Turns the loop until it has ended; throws what it threw.
     T wait() {
         run_until(io_, [this] { return ended(); });
