@@ -146,12 +146,14 @@ void Runner::run_now() {
 }
 
 void Runner::answer_with_next(std::shared_ptr<RunWaiter> waiter) {
+    const auto refuse = [&](std::string why) {
+        waiter->answer(std::make_shared<const ProbeNow>(ProbeNow{.refused = std::move(why)}));
+    };
+    if (stopping_) return refuse("the probe is being stopped");
+    // Those who wait already get what they wait for.
+    if (waiters_.size() >= most_waiters) return refuse("too many wait for this probe");
     waiters_.push_back(std::move(waiter));
-    if (stopping_)
-        refuse_waiters("the probe is being stopped");
-    else if (waiters_.size() > most_waiters)
-        refuse_waiters("too many wait for this probe");
-    else if (!running_ && last_ && shared_.now() - last_at_ < just_ended)
+    if (!running_ && last_ && shared_.now() - last_at_ < just_ended)
         answer_waiters(last_);
     else
         run_now();

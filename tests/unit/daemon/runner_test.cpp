@@ -602,6 +602,25 @@ TEST_F(RunnerTest, WhoWaitsForARunThatCannotBeIsTold) {
     EXPECT_EQ(late.answer->refused, "the probe is being stopped");
 }
 
+TEST_F(RunnerTest, OneTooManyWhoWaitsIsRefusedAndNobodyElse) {
+    auto& probe = scripted({waits_for(gate)});
+    auto& one = start(probe.settings(1h));
+    std::deque<AskedFor> asked;
+    for (int i = 0; i < 64; ++i) asked.emplace_back(io, *one.runner);
+    run_until(io, [&] { return probe.started == 1; });
+    AskedFor too_many(io, *one.runner);
+    run_until(io, [&] { return too_many.answer != nullptr; });
+    EXPECT_EQ(too_many.answer->refused, "too many wait for this probe");
+    for (int i = 0; i < 20; ++i) io.poll();
+    for (const auto& waits : asked) ASSERT_EQ(waits.answer, nullptr);
+    gate.open();
+    run_until(io, [&] {
+        return std::ranges::all_of(asked, [](const auto& got) { return got.answer != nullptr; });
+    });
+    for (const auto& got : asked) EXPECT_EQ(got.answer->refused, "");
+    EXPECT_EQ(probe.started, 1);
+}
+
 TEST(ProbeNowText, IsBlackboxExportersWhereTheNumberIsTheSame) {
     Env env;
     ProbeRun run(env, 1s);
