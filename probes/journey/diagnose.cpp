@@ -2,23 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
 #include "probes/catalogue/catalogue.hpp"
+#include "probes/journey/facts.hpp"
 #include "probes/journey/walk.hpp"
 
 namespace livecanary::journey {
 namespace {
-
-std::optional<std::int64_t> number_of(std::string_view text) {
-    std::int64_t number = 0;
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (text.empty() || ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return number;
-}
 
 /// A class with the candidates the catalogue has for it.
 Diagnosis as_catalogued(CauseClass cause_class, std::string because, std::vector<Cause> first = {},

@@ -2,19 +2,19 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "probes/core/error_table.hpp"
+#include "probes/journey/facts.hpp"
+#include "probes/journey/look.hpp"
+#include "probes/journey/traps.hpp"
 #include "probes/net/http.hpp"
 #include "probes/net/resolver.hpp"
 #include "probes/protocol/printable.hpp"
@@ -44,30 +44,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
-
-/// Between two looks; the same table is read by viewers.
-constexpr auto first_wait = 200ms;
-constexpr auto longest_wait = 5s;
-/// At most, for the answer to the last look.
-constexpr auto last_patience = 2s;
 /// For the row that a run caused, when the run has no time left or was cut.
 constexpr auto clean_up_patience = 2s;
-/// For the row of a second format that must not come, where nothing tells whether its event was worked off.
-constexpr auto second_row_patience = 5s;
 /// Files of one push that are looked at: each has a format, or is a part of a long show.
 constexpr std::size_t most_files = 8;
 /// A first piece of the replay shows that it is there; the whole is nobody's business at night.
 constexpr std::size_t enough_media = 64UL * 1024;
-
-std::string fact(const Facts& facts, std::string_view name) {
-    const auto at = facts.find(name);
-    return at != facts.end() ? protocol::printable(at->second) : std::string();
-}
-
-asio::awaitable<bool> is_cut() {
-    co_return (co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none;
-}
 
 /// Values of the words of that name of an item in the ledger: `name=value`, blanks between them.
 std::vector<std::string> words_of(std::string_view item, std::string_view name) {
@@ -86,34 +68,10 @@ std::string word_of(std::string_view item, std::string_view name) {
     return values.empty() ? std::string() : values.front();
 }
 
-std::optional<std::int64_t> number_of(const std::string& text) {
-    std::int64_t number = 0;
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (text.empty() || ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return number;
-}
-
-std::string lower(std::string text) {
-    for (char& c : text)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return text;
-}
-
-/// Whether the path of a URL names an MP4 file.
-bool is_mp4_url(const std::string& url) { return lower(url.substr(0, url.find('?'))).ends_with(".mp4"); }
-
-/// Whether two events 100 tell of one recording: a long show has several files one after the other.
-bool is_same_recording(const Facts& a, const Facts& b) {
-    const auto a_from = number_of(fact(a, "start_time")), a_to = number_of(fact(a, "end_time"));
-    const auto b_from = number_of(fact(b, "start_time")), b_to = number_of(fact(b, "end_time"));
-    if (a_from && a_to && b_from && b_to) return *a_from < *b_to && *b_from < *a_to;
-    return lower(fact(a, "file_format")) != lower(fact(b, "file_format"));
-}
-
 class Walk {
 public:
     Walk(const Config& config, ProbeRun& run, asio::any_io_executor executor)
-        : config_(config), run_(run), timer_(std::move(executor)) {
+        : config_(config), run_(run), looker_(run, std::move(executor)) {
         // The backend parts the name at its first '_'; a location and a run id have none.
         stream_ = "lc-" + run.env().location + "-" + run.run_id() + "_" + config.userid;
     }
@@ -132,11 +90,6 @@ private:
     asio::awaitable<error_code> fetch(const std::string& url, Clock::time_point deadline);
     asio::awaitable<error_code> read_some(net::HttpExchange& exchange, std::size_t& size,
                                           Clock::time_point deadline);
-    /// Asks until `there` likes the answer. An error of the asked one's network is no answer yet; the last of
-    /// them is what the hop ends with.
-    template <class There>
-    asio::awaitable<result<Facts>> look(const std::string& probe, std::vector<Question> questions,
-                                        std::chrono::milliseconds patience, error_code if_never, There there);
     asio::awaitable<void> note_events();
     Question about_recording() const;
     /// Takes over what came of the recording's files; asks for each beside the newest.
@@ -144,15 +97,6 @@ private:
     /// Asks whether more files have come meanwhile.
     asio::awaitable<void> look_for_more_files();
     asio::awaitable<std::string> newest_file();
-    Question about_row(const std::string& file_id) const;
-    /// What the row should be for a player; false if it is not, which is said.
-    asio::awaitable<bool> is_as_players_need_it();
-    asio::awaitable<result<Facts>> ask_once(Question question);
-    asio::awaitable<void> look_for_second_row();
-    bool is_misfiled(const Facts& stored, const std::string& prefix);
-    /// How far the row's start is from what its event says; nothing if one of them does not tell.
-    static std::optional<std::int64_t> offset_of(const Facts& row, const Facts& event);
-    const Facts* event_of(const std::string& file_id) const;
     bool fails(error_code code) {
         run_.saw("ended", code.message());
         if (reason_of(code) == Reason::local) run_.inconclusive(code.message());
@@ -178,7 +122,7 @@ private:
 
     const Config& config_;
     ProbeRun& run_;
-    asio::steady_timer timer_;
+    Looker looker_;
     std::string stream_;
     Phase hop_ = push;
     Facts pushed_{}, row_{}, listed_{};
@@ -201,42 +145,6 @@ asio::awaitable<void> Walk::learned(std::string file_id) {
     if (unwritten) co_return;  // what stands there leads to it too
     Litter old = std::exchange(recorded_, std::move(known));
     co_await run_.env().ledger->strike(std::move(old));
-}
-
-template <class There>
-asio::awaitable<result<Facts>> Walk::look(const std::string& probe, std::vector<Question> questions,
-                                          std::chrono::milliseconds patience, error_code if_never,
-                                          There there) {
-    const auto began = run_.env().now();
-    const auto until = std::min<Clock::time_point>(run_.deadline(), began + patience);
-    // The last look has time for its answer, so that what it says is not just that the time was over.
-    const auto last_look = until - std::min<Clock::duration>(last_patience, (until - began) / 4);
-    Clock::duration wait = first_wait;
-    error_code last = if_never;
-    for (;;) {
-        for (Question& question : questions) {
-            question.deadline = until;
-            const auto answer = co_await run_.env().peers->ask(probe, question);
-            if (co_await is_cut()) co_return error_code(asio::error::operation_aborted);
-            if (answer && there(answer->facts)) co_return answer->facts;
-            if (answer) {
-                last = if_never;
-            } else if (reason_of(answer.error()) == Reason::local) {
-                run_.saw("asked", probe + ": " + answer.error().message());
-                if (answer.error() != PeerError::nothing_yet) co_return JourneyError::cannot_ask;
-                last = JourneyError::cannot_ask;
-            } else {
-                run_.saw("asked", probe + ": " + answer.error().message());
-                last = answer.error();
-            }
-        }
-        const auto now = run_.env().now();
-        if (now >= last_look) co_return last;
-        timer_.expires_at(std::min<Clock::time_point>(last_look, now + wait));
-        co_await timer_.async_wait(no_throw);
-        if (co_await is_cut()) co_return error_code(asio::error::operation_aborted);
-        wait = std::min<Clock::duration>(2 * wait, longest_wait);
-    }
 }
 
 asio::awaitable<bool> Walk::pushes() {
@@ -332,13 +240,13 @@ asio::awaitable<bool> Walk::is_called_back() {
     // A short push ends, and makes no recording that would be told of.
     const std::string wanted = config_.goes_on() ? "100" : "0";
     question.with["event"] = wanted;
-    const auto arrived = [&](const Facts& facts) {
+    std::function<bool(const Facts&)> arrived = [&](const Facts& facts) {
         const auto files = number_of(fact(facts, "files")).value_or(1);
         return fact(facts, "arrived") == "yes" && (!config_.goes_on() || files >= config_.formats);
     };
     std::vector<Question> questions{std::move(question)};
-    auto found = co_await look(config_.callback, std::move(questions), config_.deadlines.callback,
-                               JourneyError::not_called_back, arrived);
+    auto found = co_await looker_.look(config_.callback, std::move(questions), config_.deadlines.callback,
+                                       JourneyError::not_called_back, std::move(arrived));
     if (!found) {
         if (found.error() == JourneyError::not_called_back) {
             run_.saw("missing_event", wanted);
@@ -368,16 +276,8 @@ asio::awaitable<bool> Walk::is_called_back() {
     co_return true;
 }
 
-Question Walk::about_row(const std::string& file_id) const {
-    Question question;
-    question.what = questions::row;
-    question.with = {{"table", config_.table}, {"where.userid", config_.userid}};
-    if (!file_id.empty()) question.with["where.file_id"] = file_id;
-    return question;
-}
-
 asio::awaitable<std::string> Walk::newest_file() {
-    Question question = about_row({});
+    Question question = about_row(config_, {});
     question.deadline =
         std::min<Clock::time_point>(run_.deadline(), run_.env().now() + config_.deadlines.row);
     const auto answer = co_await run_.env().peers->ask(config_.mysql, std::move(question));
@@ -390,15 +290,15 @@ asio::awaitable<bool> Walk::has_row() {
         run_.saw("shortest_replay_seconds",
                  std::to_string(std::chrono::floor<std::chrono::seconds>(config_.shortest_replay).count()));
     // Without the event nobody has told us its file id: then it is a row that was not there before.
-    const auto is_ours = [this](const Facts& facts) {
+    std::function<bool(const Facts&)> is_ours = [this](const Facts& facts) {
         return fact(facts, "found") == "1" && fact(facts, "column.file_id") != before_;
     };
     // The row of one format is that of the others, and has the file id of the one that came first.
     std::vector<Question> questions;
-    for (const auto& file : files_) questions.push_back(about_row(file));
-    if (questions.empty()) questions.push_back(about_row({}));
-    auto found = co_await look(config_.mysql, std::move(questions), config_.deadlines.row,
-                               JourneyError::no_row, is_ours);
+    for (const auto& file : files_) questions.push_back(about_row(config_, file));
+    if (questions.empty()) questions.push_back(about_row(config_, {}));
+    auto found = co_await looker_.look(config_.mysql, std::move(questions), config_.deadlines.row,
+                                       JourneyError::no_row, std::move(is_ours));
     if (!found) co_return fails(found.error());
     row_ = *std::move(found);
     std::string file_id = fact(row_, "column.file_id");
@@ -407,88 +307,10 @@ asio::awaitable<bool> Walk::has_row() {
     run_.saw("row", "file_id " + file_id_ + ", start_time " + fact(row_, "column.start_time"));
     if (fact(row_, "column.play_url").empty() && !fact(row_, "column.hls_play_url").empty())
         run_.saw("row_hls_only", fact(row_, "column.hls_play_url"));
-    co_return co_await is_as_players_need_it();
-}
-
-const Facts* Walk::event_of(const std::string& file_id) const {
-    const auto at = std::ranges::find_if(
-        events_, [&](const Facts& event) { return !file_id.empty() && fact(event, "file_id") == file_id; });
-    return at != events_.end() ? &*at : nullptr;
-}
-
-std::optional<std::int64_t> Walk::offset_of(const Facts& row, const Facts& event) {
-    const auto stored = number_of(fact(row, "time.start_time"));
-    const auto told = number_of(fact(event, "start_time"));
-    if (!stored || !told) return std::nullopt;
-    return *stored - *told;
-}
-
-asio::awaitable<bool> Walk::is_as_players_need_it() {
     co_await look_for_more_files();
-    co_await look_for_second_row();
+    const auto trapped = co_await look_for_traps(config_, run_, looker_, events_, row_);
     if (co_await is_cut()) co_return fails(asio::error::operation_aborted);
-    if (!run_.so_far().got("second_row").empty()) co_return fails(JourneyError::two_rows);
-    if (events_.size() > 1) {
-        // The event of another format may have changed the row since it was read.
-        Question question = about_row(file_id_);
-        const auto again = co_await ask_once(std::move(question));
-        if (again && fact(*again, "found") == "1") row_ = *again;
-    }
-    if (is_misfiled(row_, "column.")) co_return fails(JourneyError::misfiled);
-    co_return true;
-}
-
-asio::awaitable<result<Facts>> Walk::ask_once(Question question) {
-    question.deadline = std::min<Clock::time_point>(run_.deadline(), run_.env().now() + last_patience);
-    const auto answer = co_await run_.env().peers->ask(config_.mysql, std::move(question));
-    if (!answer) co_return answer.error();
-    co_return answer->facts;
-}
-
-/// The backend takes a recording that overlaps with one it has for another format of it, and changes that row
-/// (tape_callback.php, measured); one of its own for each format is two replays in the list.
-asio::awaitable<void> Walk::look_for_second_row() {
-    const Facts* const first = event_of(file_id_);
-    if (first == nullptr) co_return;
-    for (const Facts& event : events_) {
-        const std::string file_id = fact(event, "file_id");
-        if (file_id.empty() || file_id == file_id_ || !is_same_recording(*first, event)) continue;
-        const auto there = [](const Facts& facts) { return fact(facts, "found") == "1"; };
-        Question question = about_row(file_id);
-        result<Facts> second = JourneyError::no_row;
-        // If it is answered, what it was to do is done.
-        if (!fact(event, "code").empty()) {
-            second = co_await ask_once(std::move(question));
-        } else {
-            std::vector<Question> questions{std::move(question)};
-            second = co_await look(config_.mysql, std::move(questions), second_row_patience,
-                                   JourneyError::no_row, there);
-        }
-        if (!second || !there(*second)) continue;
-        run_.saw("second_row", "file_id " + file_id + " of format " + fact(event, "file_format") +
-                                   ", beside " + file_id_ + " of format " + fact(*first, "file_format"));
-        const auto offset = offset_of(row_, *first), other = offset_of(*second, event);
-        if (offset && offset == other) run_.saw("row_offset_seconds", std::to_string(*offset));
-        co_return;
-    }
-}
-
-/// The backend compares file_format with "mp4" (tape_callback.php, measured), and takes all else for HLS.
-bool Walk::is_misfiled(const Facts& stored, const std::string& prefix) {
-    const std::string play_url = fact(stored, prefix + "play_url"),
-                      hls_url = fact(stored, prefix + "hls_play_url");
-    if (!play_url.empty()) return false;
-    const auto is_mp4 = [](const Facts& event) { return lower(fact(event, "file_format")) == "mp4"; };
-    const auto mp4 = std::ranges::find_if(events_, is_mp4);
-    const bool told = mp4 != events_.end();
-    // A column that was not asked for is no empty one.
-    const bool is_empty = stored.contains(prefix + "play_url");
-    const bool lost = told && is_empty && fact(*mp4, "code") == "0";
-    if (!is_mp4_url(hls_url) && !lost) return false;
-    run_.saw("misfiled", is_mp4_url(hls_url) ? "hls_play_url is " + hls_url.substr(0, hls_url.find('?'))
-                                             : "play_url is empty");
-    if (told) run_.saw("mp4_format", fact(*mp4, "file_format"));
-    return true;
+    co_return !trapped || fails(trapped);
 }
 
 asio::awaitable<bool> Walk::is_listed() {
@@ -497,15 +319,15 @@ asio::awaitable<bool> Walk::is_listed() {
     question.what = questions::vod_list;
     question.with = {{"userid", config_.userid}};
     if (!file_id_.empty()) question.with["file_id"] = file_id_;
-    const auto is_there = [this](const Facts& facts) {
+    std::function<bool(const Facts&)> is_there = [this](const Facts& facts) {
         return fact(facts, "found") == "yes" && fact(facts, "file_id") != before_;
     };
     std::vector<Question> questions{std::move(question)};
-    auto found = co_await look(config_.list, std::move(questions), config_.deadlines.list,
-                               JourneyError::not_listed, is_there);
+    auto found = co_await looker_.look(config_.list, std::move(questions), config_.deadlines.list,
+                                       JourneyError::not_listed, std::move(is_there));
     if (!found) co_return fails(found.error());
     listed_ = *std::move(found);
-    if (is_misfiled(listed_, "")) co_return fails(JourneyError::misfiled);
+    if (is_misfiled(run_, events_, listed_, "")) co_return fails(JourneyError::misfiled);
     co_return true;
 }
 
