@@ -1,6 +1,7 @@
 #include "daemon/redact.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <stdexcept>
 #include <utility>
@@ -13,6 +14,9 @@ namespace {
 /// How many decodings one after the other are undone: JSON in a JSON string in a URL.
 constexpr int deepest = 3;
 constexpr std::size_t key_size = 4;  // bytes that needles are looked up by
+/// What stands behind the beginning of a text that was cut: PHP's in a stack trace, ours, and that of
+/// bundle_logs.hpp.
+constexpr std::array<std::string_view, 3> cut_marks{"...", "…", " [cut]"};
 
 std::uint32_t key_of(std::string_view four) {
     std::uint32_t key = 0;
@@ -77,6 +81,7 @@ void Redactor::add_needle(std::string bytes, std::size_t known, bool alone) {
         by_start_[key_of(bytes)].push_back(number);
     else
         tiny_.push_back(number);
+    longest_needle_ = std::max(longest_needle_, bytes.size());
     needles_.push_back({.bytes = config::Secret(std::move(bytes)), .known = known, .alone = alone});
 }
 
@@ -117,12 +122,34 @@ void Redactor::match(const TextView& view, Report& report) const {
             return;
         report.push_back({view.from[at], view.to[end - 1], known_[needle.known].marker});
     };
+    std::size_t last_mark = 0;  // where it ends
     for (std::size_t at = 0; at < text.size(); ++at) {
         for (const std::size_t number : tiny_) try_at(at, needles_[number]);
+        for (const std::string_view mark : cut_marks)
+            if (at >= last_mark && text.compare(at, mark.size(), mark) == 0) {
+                match_cut(view, last_mark, at, report);
+                last_mark = at + mark.size();
+            }
         if (at + key_size > text.size()) continue;
         const auto here = by_start_.find(key_of(text.substr(at, key_size)));
         if (here == by_start_.end()) continue;
         for (const std::size_t number : here->second) try_at(at, needles_[number]);
+    }
+}
+
+/// The beginning of a value, as far as it can be told from a word, that ends at `end`.
+void Redactor::match_cut(const TextView& view, std::size_t begin, std::size_t end, Report& report) const {
+    const std::string_view text = view.text;
+    begin = std::max(begin, end > longest_needle_ ? end - longest_needle_ : 0);
+    for (std::size_t at = begin; at + shortest_certain_secret <= end; ++at) {
+        const auto here = by_start_.find(key_of(text.substr(at, key_size)));
+        if (here == by_start_.end()) continue;
+        const std::string_view left = text.substr(at, end - at);
+        for (const std::size_t number : here->second) {
+            const Needle& needle = needles_[number];
+            if (!needle.alone && needle.bytes.reveal().starts_with(left))
+                report.push_back({view.from[at], view.to[end - 1], known_[needle.known].marker});
+        }
     }
 }
 

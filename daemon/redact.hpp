@@ -6,8 +6,8 @@
 // escapes or HTML entities undone, with its lines joined, and with these one after the other, three deep;
 // runs of base64 and of hexadecimal digits are decoded and looked into likewise. In each of these views
 // needles are searched for: the value, its base64 at each of the three places in a group, its hexadecimal
-// digits, and the digests that people compare keys by (MD5, SHA-1, SHA-256). What is found is replaced where
-// it stands in the original.
+// digits, and the digests that people compare keys by (MD5, SHA-1, SHA-256). Where a text was cut ("...",
+// "…", " [cut]") the beginning of one counts, too. What is found is replaced where it stands in the original.
 //
 // Values that nobody configured are known by their shape (`txSecret=…`, `Authorization: …`, AKID…, a JWT …):
 // learn() reads everything first, so that a token that stands once behind its name is also found where it
@@ -79,6 +79,7 @@ private:
     std::string marker_of(const std::string& name, std::size_t number) const;
     void search(const TextView& view, int depth, Report& report) const;
     void match(const TextView& view, Report& report) const;
+    void match_cut(const TextView& view, std::size_t begin, std::size_t end, Report& report) const;
     bool holds_any(std::string_view text, int depth) const;
     void shapes(std::string_view text, Words words, Report& report) const;
 
@@ -87,6 +88,7 @@ private:
     std::unordered_map<std::uint32_t, std::vector<std::size_t>>
         by_start_{};                   ///< needles of four bytes or more
     std::vector<std::size_t> tiny_{};  ///< the others
+    std::size_t longest_needle_ = 0;   ///< bytes
     std::map<std::string, std::size_t, std::less<>> by_value_{};
     std::map<std::string, std::size_t> token_numbers_{};  ///< shape → how many were learnt
     std::set<std::string, std::less<>> kept_{};

@@ -19,13 +19,24 @@ struct Shape {
     bool may_be_id = false;  ///< what keep() has is not meant
 };
 
+// Names of what is secret, in front of its value.
+#define LIVECANARY_NAME \
+    R"re((?i)(?:[A-Za-z0-9_.\-]*(?:passw|passphrase|pwd|secret|token|signature|user_?sig|session_?id|sessid)[A-Za-z0-9_\-]*|[A-Za-z0-9_.\-]*(?:pass|sign|sig|key)))re"
 #define LIVECANARY_VALUE R"re(([^\s"'&,;)\]}<>\\{\[][^\s"'&,;)\]}<>\\]{2,}))re"
-constexpr std::array<Shape, 12> shapes_known{{
+constexpr std::array<Shape, 17> shapes_known{{
     {"authorization",
      R"re((?i)(?:authorization|cookie)\\?["']?[ \t]*(?:=>|[:=])[ \t]*\\?["']?([^"'\\\r\n]{3,}))re"},
     {"private key", R"re((-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*-----END [A-Z ]*PRIVATE KEY-----))re"},
     {"token",
-     R"re((?i)(?:[A-Za-z0-9_.\-]*(?:passw|pwd|secret|token|signature|user_?sig|session_?id|sessid)[A-Za-z0-9_\-]*|[A-Za-z0-9_.\-]*(?:pass|sign|sig|key))\\?["'\]]{0,2}[ \t]{0,4}(?:=>|=|:|%3D)[ \t]{0,4}\\?["']?)re" LIVECANARY_VALUE},
+     LIVECANARY_NAME R"re(\\?["'\]]{0,2}[ \t]{0,4}(?:=>|=|:|%3D)[ \t]{0,4}\\?["']?)re" LIVECANARY_VALUE},
+    // Between quotes the value may hold what ends it elsewhere.
+    {"token", LIVECANARY_NAME R"re(["'\]]{0,2}[ \t]{0,4}(?:=>|=|:)[ \t]{0,4}"((?:[^"\\\r\n]|\\.){3,})")re"},
+    {"token", LIVECANARY_NAME R"re(["'\]]{0,2}[ \t]{0,4}(?:=>|=|:)[ \t]{0,4}'((?:[^'\\\r\n]|\\.){3,})')re"},
+    {"token", LIVECANARY_NAME R"re(\\["'][ \t]{0,4}[=:][ \t]{0,4}\\"([^"\\\r\n]{3,})\\")re"},
+    {"token",
+     R"re((?i)<(?:[a-z]+:)?[a-z]*(?:token|password|passwd|secret|secretkey|signature|signatureprovided)>\s*([^<\s]{3,})\s*</)re"},
+    // PHP writes the arguments of calls into the stack traces of its log.
+    {"password", R"re((?i)(?:mysqli[a-z_:>\-]*|PDO->__construct)\('[^']*', *'[^']*', *'([^']+)')re"},
     {"url password", R"re(://[^/\s"'@:]*:([^/\s"'@]+)@)re"},
     {"secret id", R"re(\b(AKID[0-9A-Za-z]{8,}))re"},
     {"jwt", R"re(\b(eyJ[0-9A-Za-z_\-]{8,}\.[0-9A-Za-z_\-]{8,}(?:\.[0-9A-Za-z_\-]*)?))re"},
@@ -37,6 +48,7 @@ constexpr std::array<Shape, 12> shapes_known{{
     {"blob", R"re(([0-9A-Za-z+_*\-]{32,}={0,2}))re", true, true},
 }};
 #undef LIVECANARY_VALUE
+#undef LIVECANARY_NAME
 
 const std::vector<std::unique_ptr<RE2>>& compiled() {
     static const auto patterns = [] {

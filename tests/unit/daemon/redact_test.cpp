@@ -221,6 +221,24 @@ TEST(Redact, MarkersHoldNoSecret) {
     EXPECT_EQ(clean.find("redacted"), std::string::npos);
 }
 
+TEST(Redact, TheBeginningOfOneThatWasCut) {
+    const std::string secret = "s3cr3t/Key+with=more of it";
+    const Redactor redactor = redactor_of({{"k", secret}, {"short", "a.b"}});
+    for (const std::string& left : {secret.substr(0, 15), json_text(secret).substr(0, 12),
+                                    base64(secret).substr(0, 20), hex(secret).substr(0, 9)})
+        for (const char* mark : {"...", "…", " [cut]"}) {
+            const std::string text = "'live', '" + left + mark + "', 'db'";
+            EXPECT_EQ(redactor.text(text, Words::ours),
+                      std::string("'live', '[redacted k 1]") + mark + "', 'db'");
+            EXPECT_FALSE(redactor.found_in(text).empty());
+        }
+    // Fewer cannot be told from a word, and what nobody cut is whole.
+    for (const std::string text : {"s3cr3...", "s3cr3t/Key, and so on...", "....", "...", "a... [cut]…"})
+        EXPECT_EQ(redactor.text(text, Words::ours), text);
+    std::string dots(300'000, '.');
+    EXPECT_TRUE(redactor.found_in(dots).empty());
+}
+
 TEST(Redact, OneValueOneMarker) {
     const Redactor redactor =
         redactor_of({{"a.key", "the-same-value"}, {"b.key", "the-same-value"}, {"c", ""}});
@@ -265,6 +283,14 @@ INSTANTIATE_TEST_SUITE_P(
         Shaped{"Set-Cookie: PHPSESSID=abc123; path=/", "abc123"},
         Shaped{"[token] => 0011aa22bb", "0011aa22bb"}, Shaped{"#password = \"hunter22\"", "hunter22"},
         Shaped{"mysql://live:pa55w0rd@db/live_demo", "pa55w0rd"},
+        Shaped{"#0 /srv/db.php(12): mysqli->__construct('127.0.0.1', 'live', 'pa55w0rd', 'live_demo')",
+               "pa55w0rd"},
+        Shaped{"#1 /srv/db.php(9): PDO->__construct('mysql:host=db', 'live', 'pa55w0rd')", "pa55w0rd"},
+        Shaped{"push_key = \"ab&cd;efgh,ij)kl\"  # spare", "efgh"},
+        Shaped{"'password' => 'ab&cd;ef gh'", "ef gh"},
+        Shaped{"body {\\\"secretKey\\\":\\\"ab,cdefgh\\\"}", "cdefgh"},
+        Shaped{"<Error><SignatureProvided>00ff11ee</SignatureProvided></Error>", "00ff11ee"},
+        Shaped{"passphrase: open sesame", "open"},
         Shaped{"ak AKIDz8krbsJ5yKBZQpn74WFkmLPx3", "AKIDz8krbsJ5yKBZQpn74WFkmLPx3"},
         Shaped{"jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcDEF123-_ end", "eyJzdWIiOiIxIn0"},
         Shaped{"alice = \"$2y$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy\"",
