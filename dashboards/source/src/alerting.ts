@@ -1,6 +1,6 @@
 // The rules of Prometheus as rules that Grafana evaluates itself: same names, expressions, waiting times, labels and
-// words. Written for file provisioning, whose annotations are not searched for environment variables
-// (grafana/grafana#54975), while everything else is; so only those may hold a `$`.
+// words. Written for file provisioning, which searches everything for environment variables but annotations (from Grafana
+// 13 on for `${` only) and the models of queries (pkg/services/provisioning/alerting/rules_types.go; grafana/grafana#54975).
 import * as alert from '@grafana/grafana-foundation-sdk/alerting';
 import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard';
 import * as expr from '@grafana/grafana-foundation-sdk/expr';
@@ -10,6 +10,8 @@ import { parse, stringify } from 'yaml';
 /** As in provisioning/datasources/livecanary.yml. */
 const datasourceUid = 'livecanary-prometheus';
 const overview = 'livecanary-overview';
+/** Of evaluations, in seconds. */
+const interval = 30;
 
 /** The panel that shows what the alert is about. */
 const panels: Record<string, [uid: string, panel: number]> = {
@@ -52,7 +54,7 @@ interface PrometheusRules {
 /** A rule as file provisioning has it; the API's differs in a few names. */
 type FileRule = Pick<
     alert.Rule, 'uid' | 'title' | 'condition' | 'data' | 'noDataState' | 'execErrState' | 'for' | 'annotations' | 'labels'
-> & { keepFiringFor?: string };
+> & { keepFiringFor?: string; missing_series_evals_to_resolve?: number };
 
 /** "LivecanaryProbeFailing" → "livecanary-probe-failing" */
 const uidOf = (name: string): string => name.replace(/(?<=[a-z])[A-Z]/g, '-$&').toLowerCase();
@@ -87,7 +89,7 @@ function query(refId: string, text: string): alert.Query {
 
 /**
  * Whether there is a series at all is the condition, as in Prometheus, whatever its value: below every number that the
- * rules can have. A math expression would need a `$`.
+ * rules can have.
  */
 function condition(): alert.Query {
     return new alert.QueryBuilder('C').datasourceUid('__expr__').relativeTimeRange({ from: 0, to: 0 })
@@ -110,6 +112,17 @@ const whatFails = (rule: PrometheusRule): string =>
 ${rule.expr.trimEnd()}
 )`;
 
+/**
+ * keepFiringFor holds an alert when no series of its rule is left (that is "normal" to Grafana); while another one is, a
+ * series that went away is "missing", which ends its alert after that many evaluations, whatever keepFiringFor says
+ * (pkg/services/ngalert/state/manager.go). Grafana reads both from 12.2 on.
+ */
+function kept(duration: string): Pick<FileRule, 'keepFiringFor' | 'missing_series_evals_to_resolve'> {
+    const seconds = /^(\d+)s$/.exec(duration)?.[1];
+    if (seconds === undefined) throw new Error(`keep_firing_for ${duration}: not in seconds`);
+    return { keepFiringFor: duration, missing_series_evals_to_resolve: Math.ceil(Number(seconds) / interval) };
+}
+
 function fileRule(rule: PrometheusRule, dashboards: dashboard.Dashboard[]): FileRule {
     const shown = panels[rule.alert];
     if (shown === undefined) throw new Error(`${rule.alert}: no panel shows it`);
@@ -118,7 +131,7 @@ function fileRule(rule: PrometheusRule, dashboards: dashboard.Dashboard[]): File
         throw new Error(`${rule.alert}: there is no panel ${panel} in ${uid}`);
     if (!(rule.annotations['dashboard_url'] ?? '').includes(`/d/${uid}`))
         throw new Error(`${rule.alert}: its dashboard_url does not lead to ${uid}`);
-    if (rule.expr.includes('$')) throw new Error(`${rule.alert}: Grafana would take a $ for a variable`);
+    if (rule.expr.includes('$')) throw new Error(`${rule.alert}: Grafana could take a $ for one of its variables`);
     return {
         uid: uidOf(rule.alert),
         title: rule.alert,
@@ -131,7 +144,7 @@ function fileRule(rule: PrometheusRule, dashboards: dashboard.Dashboard[]): File
         noDataState: 'OK',
         execErrState: 'Error',
         for: rule.for ?? '0s',
-        ...(rule.keep_firing_for === undefined ? {} : { keepFiringFor: rule.keep_firing_for }),
+        ...(rule.keep_firing_for === undefined ? {} : kept(rule.keep_firing_for)),
         ...(rule.labels === undefined ? {} : { labels: rule.labels }),
         annotations: {
             ...Object.fromEntries(
@@ -156,7 +169,7 @@ export function alerting(rules: string, dashboards: dashboard.Dashboard[]): stri
             orgId: 1,
             name: group.name,
             folder: 'livecanary',
-            interval: '30s',
+            interval: `${interval}s`,
             rules: group.rules.map((rule) => fileRule(rule, dashboards)),
         })),
     };

@@ -1,7 +1,7 @@
 // The instrument itself: is what it says to be trusted, and does it come to anybody.
 import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard';
 
-import { board, datasource, graph, Line, number, orangeFrom, redFrom, row, rows, unit } from './panels';
+import { board, graph, Line, marks, number, orangeFrom, redFrom, row, rows, unit } from './panels';
 
 const at = '{instance=~"$instance"}';
 /** Of daemons of ours only: every exporter has metrics of that name. */
@@ -15,10 +15,9 @@ const quantiles = (metric: string, name: string): Line[] =>
 
 export const daemon = (): dashboard.Dashboard =>
     board('livecanary-daemon', 'livecanary daemon', 'Is what the daemon says to be trusted, and does it come to anybody.')
-        .annotation(new dashboard.AnnotationQueryBuilder()
-            .name('Configuration taken').datasource(datasource).enable(true).hide(false).iconColor('blue')
-            .expr(`livecanary_config_last_reload_success_timestamp_seconds${at} * 1000`).useValueForTime(true)
-            .titleFormat('Configuration taken').textFormat('{{instance}}').step('60s'))
+        .annotation(marks('Configuration taken', 'blue',
+            `livecanary_config_last_reload_success_timestamp_seconds${at} * 1000`, '60s')
+            .useValueForTime(true).titleFormat('Configuration taken').textFormat('{{instance}}'))
         .withPanel(number(
             {
                 id: 1, title: 'Up', width: 4, height: 4, empty: 'No target in the scrape job livecanary',

@@ -20,6 +20,14 @@ const dashboards = [overview(), journey(), ...ofKinds(), daemon()];
 for (const one of dashboards) {
     // The builder puts them into a menu; they belong where they are seen.
     for (const its of one.links ?? []) delete its.placement;
+    for (const its of one.annotations?.list ?? []) delete its.placement;
+    // It fills in what is only an interval variable's, and a footer that tables no longer have.
+    for (const its of one.templating?.list ?? []) {
+        delete its.auto;
+        delete its.auto_min;
+        delete its.auto_count;
+    }
+    for (const its of one.panels ?? []) if (its.type === 'table') delete (its as { options: { footer?: unknown } }).options.footer;
     write(`${one.uid}.json`, `${JSON.stringify(one, null, 2)}\n`);
 }
 

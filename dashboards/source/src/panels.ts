@@ -148,7 +148,8 @@ export function rows(
         .id(place.id).title(place.title).description(place.description).span(place.width).height(place.height)
         .datasource(datasource).noValue(place.empty)
         .targets(queries.map((expr, index) => now({ expr, legend: '' }, index, prometheus.PromQueryFormat.Table)))
-        .cellHeight(common.TableCellHeight.Sm).filterable(true);
+        .cellHeight(common.TableCellHeight.Sm).filterable(true)
+        .cellOptions({ type: common.TableCellDisplayMode.Auto });
     if (queries.length > 1) panel.withTransformation({ id: 'merge', options: {} });
     panel.withTransformation({
         id: 'filterFieldsByName',
@@ -225,20 +226,26 @@ export function variable(name: string, label: string, query: string): dashboard.
 export const instances = (): dashboard.QueryVariableBuilder =>
     variable('instance', 'Daemon', 'label_values(livecanary_build_info, instance)');
 
+/**
+ * Marks in the graphs. Grafana has moved the query of an annotation into a `target`, and looks for `expr` and `step` where it
+ * finds none (packages/grafana-prometheus/src/annotations.ts); one before 12 has only these.
+ */
+export function marks(name: string, color: string, expr: string, step: string): dashboard.AnnotationQueryBuilder {
+    return new dashboard.AnnotationQueryBuilder()
+        .name(name).datasource(datasource).enable(true).hide(false).iconColor(color).expr(expr).step(step)
+        .target(new prometheus.DataqueryBuilder().refId('Anno').expr(expr).interval(step));
+}
+
 /** A mark for each time in which a probe fails, with its cause. */
 export const failingMarks = (matchers: string[]): dashboard.AnnotationQueryBuilder =>
-    new dashboard.AnnotationQueryBuilder()
-        .name('Failing').datasource(datasource).enable(true).hide(false).iconColor('red')
-        .expr(`livecanary_probe_failing${where(...matchers)}`)
-        .titleFormat('{{probe}} fails in {{phase}}: {{reason}}').textFormat('{{cause}}').tagKeys('kind').step('15s');
+    marks('Failing', 'red', `livecanary_probe_failing${where(...matchers)}`, '15s')
+        .titleFormat('{{probe}} fails in {{phase}}: {{reason}}').textFormat('{{cause}}').tagKeys('kind');
 
 /** A mark for each time in which one of the rules fires, where Prometheus has them. */
 export const alertMarks = (matchers: string[]): dashboard.AnnotationQueryBuilder =>
-    new dashboard.AnnotationQueryBuilder()
-        .name('Alerts').datasource(datasource).enable(true).hide(false).iconColor('orange')
-        .expr(`ALERTS${where('alertname=~"Livecanary.+"', 'alertname!="LivecanaryWatchdog"', 'alertstate="firing"',
-            ...matchers)}`)
-        .titleFormat('{{alertname}}').textFormat('{{probe}}').tagKeys('severity').step('15s');
+    marks('Alerts', 'orange', `ALERTS${where('alertname=~"Livecanary.+"', 'alertname!="LivecanaryWatchdog"',
+        'alertstate="firing"', ...matchers)}`, '15s')
+        .titleFormat('{{alertname}}').textFormat('{{probe}}').tagKeys('severity');
 
 /** An empty dashboard with the links and the first variables of all. */
 export function board(uid: string, title: string, description: string): dashboard.DashboardBuilder {
