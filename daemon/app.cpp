@@ -13,8 +13,6 @@
 #include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/host_name.hpp>
@@ -38,6 +36,7 @@
 #include "daemon/sweep.hpp"
 #include "daemon/version.hpp"
 #include "daemon/web.hpp"
+#include "probes/net/background.hpp"
 #include "probes/net/connection.hpp"
 
 namespace livecanary::daemon {
@@ -138,7 +137,7 @@ private:
     std::unique_ptr<IncidentKeeper> incidents_{};  // likewise
     std::unique_ptr<Sweeper> sweeper_{};           // null before it starts and after it has ended
     std::unique_ptr<WebServer> web_{};
-    std::list<asio::cancellation_signal> background_{};
+    std::list<net::Background> background_{};
     asio::steady_timer stop_deadline_{io_};
     asio::steady_timer reloaded_{io_};
     bool ready_ = false;
@@ -184,12 +183,11 @@ App::App(AppOptions options, Settings settings)
 }
 
 void App::spawn(asio::awaitable<void> work) {
-    auto& signal = background_.emplace_back();
     // One that is cancelled between two waits ends by an exception: that is how it is stopped.
     auto ended = [this](const std::exception_ptr& failed) {
         if (failed && !stopping_) log::error("a background task ended by a fault of our own");
     };
-    asio::co_spawn(io_, std::move(work), asio::bind_cancellation_slot(signal.slot(), ended));
+    background_.emplace_back().start(io_.get_executor(), std::move(work), ended);
 }
 
 void App::start_runner(std::shared_ptr<const ProbeSettings> settings) {
@@ -560,7 +558,7 @@ void App::stop(int signal) {
         incidents_.reset();
         finish_if_idle();
     });
-    for (auto& signal_of : background_) signal_of.emit(asio::cancellation_type::terminal);
+    for (auto& work : background_) work.stop();
     stop_deadline_.expires_after(stop_patience);
     stop_deadline_.async_wait([this](error_code ec) {
         if (ec) return;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <exception>
 #include <memory>
 #include <random>
@@ -12,15 +11,12 @@
 
 #include <unistd.h>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include "config/units.hpp"
 #include "daemon/exchange.hpp"
+#include "daemon/foreground.hpp"
 #include "daemon/store.hpp"
 #include "daemon/sweep.hpp"
 #include "probes/net/connection.hpp"
@@ -67,6 +63,7 @@ private:
     const CleanupCommand& command_;
     const Settings& settings_;
     asio::io_context io_{1};
+    Foreground foreground_{io_};
     std::shared_ptr<net::Resolver> dns_;
     Exchange exchange_{[this](const std::string& name) { return answerer(name); }};
     std::optional<StateStore> store_{};              // if there is a file
@@ -74,7 +71,6 @@ private:
     std::size_t removed_ = 0;
     std::size_t left_ = 0;  // that could not be removed
     bool unreadable_ = false;
-    bool interrupted_ = false;
 };
 
 void Cleaner::list(const std::vector<HeldLitter>& all) {
@@ -119,7 +115,7 @@ asio::awaitable<void> Cleaner::clean() {
         list(all);
         if (!command_.dry_run) co_await remove_all(all);
     }
-    if (!interrupted_) co_await clean_strays(all);
+    if (!foreground_.interrupted()) co_await clean_strays(all);
     if (!store_) co_return;
     trouble = co_await store_->trouble();
     if (trouble.empty()) co_return;
@@ -135,11 +131,11 @@ asio::awaitable<void> Cleaner::clean_strays(const std::vector<HeldLitter>& all) 
     if (std::ranges::none_of(settings_.probes, looks)) co_return;
     [[maybe_unused]] const auto trusted = net::load_trust(io_.get_executor());
     for (const ProbeSettings& probe : settings_.probes) {
-        if (interrupted_) co_return;
+        if (foreground_.interrupted()) co_return;
         if (!probe.probe.strays || !probe.probe.remove || hopeless_.contains(probe.name)) continue;
         Env env = env_of(probe);
         const auto found = co_await find_strays(probe, env, known);
-        if (interrupted_) co_return;
+        if (foreground_.interrupted()) co_return;
         if (!found) {
             err_ << "livecanary: cannot look for what " << probe.name
                  << " may have left besides: " << found.error().message() << '\n';
@@ -162,7 +158,7 @@ asio::awaitable<void> Cleaner::remove_all(const std::vector<HeldLitter>& all) {
     [[maybe_unused]] const auto trusted = net::load_trust(io_.get_executor());
     std::size_t held_elsewhere = 0;
     for (const auto& held : all) {
-        if (interrupted_) co_return;
+        if (foreground_.interrupted()) co_return;
         if (held.hands != Hands::nobody) {
             ++held_elsewhere;
             continue;
@@ -216,35 +212,16 @@ void Cleaner::report(const ProbeSettings& probe, const Litter& litter, const err
         return;
     }
     ++left_;
-    if (interrupted_) return;
+    if (foreground_.interrupted()) return;
     err_ << "livecanary: cannot remove " << litter.item << " of " << probe.name << ": " << code.message()
          << '\n';
     if (hopeless(code)) hopeless_.insert(probe.name);
 }
 
 int Cleaner::run() {
-    asio::signal_set signals(io_, SIGINT, SIGTERM);
-    asio::cancellation_signal cut;
-    signals.async_wait([&](error_code ec, int) {
-        if (ec) return;
-        interrupted_ = true;
-        // Whoever asks twice does not want to wait for the goodbye.
-        std::signal(SIGINT, SIG_DFL);
-        std::signal(SIGTERM, SIG_DFL);
-        cut.emit(asio::cancellation_type::terminal);
-    });
-    bool ended = false;
-    std::exception_ptr bug;
-    auto on_end = [&](const std::exception_ptr& failed) {
-        ended = true;
-        bug = failed;
-    };
-    asio::co_spawn(io_, clean(), asio::bind_cancellation_slot(cut.slot(), on_end));
-    while (!ended && io_.run_one() > 0) {
-    }
-    if (bug) std::rethrow_exception(bug);
-    if (interrupted_) err_ << "livecanary: interrupted\n";
-    return interrupted_ || unreadable_ || left_ > 0 ? 1 : 0;
+    foreground_.turn(clean());
+    if (foreground_.interrupted()) err_ << "livecanary: interrupted\n";
+    return foreground_.interrupted() || unreadable_ || left_ > 0 ? 1 : 0;
 }
 
 }  // namespace

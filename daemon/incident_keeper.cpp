@@ -3,8 +3,6 @@
 #include <exception>
 #include <utility>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -53,26 +51,20 @@ void IncidentKeeper::publish(bool all) {
     }
 }
 
-void IncidentKeeper::spawn(asio::awaitable<void> work, asio::cancellation_signal& cancel) {
-    ++parts_;
-    // What is cancelled between two waits ends by an exception: that is how it is stopped.
-    auto on_end = [this](const std::exception_ptr& failed) {
-        if (failed && !stopping_) log::error("incidents are no longer kept, by a fault of our own");
-        part_ended();
-    };
-    asio::co_spawn(shared_.executor, std::move(work),
-                   asio::bind_cancellation_slot(cancel.slot(), std::move(on_end)));
-}
-
-void IncidentKeeper::part_ended() {
-    if (--parts_ > 0 || !stopping_ || !ended_) return;
+void IncidentKeeper::tell_if_ended() {
+    if (!ended_ || restore_.running() || house_.running()) return;
     // Posted, because what is told of it may destroy us.
     asio::post(shared_.executor, std::exchange(ended_, nullptr));
 }
 
 void IncidentKeeper::start() {
-    spawn(restore(), cancel_restore_);
-    spawn(keep_house(), cancel_house_);
+    // What is cancelled between two waits ends by an exception: that is how it is stopped.
+    const auto on_end = [this](const std::exception_ptr& failed) {
+        if (failed && !stopping_) log::error("incidents are no longer kept, by a fault of our own");
+        tell_if_ended();
+    };
+    restore_.start(shared_.executor, restore(), on_end);
+    house_.start(shared_.executor, keep_house(), on_end);
 }
 
 asio::awaitable<void> IncidentKeeper::restore() {
@@ -102,11 +94,9 @@ void IncidentKeeper::stop(std::function<void()> ended) {
     stopping_ = true;
     ended_ = std::move(ended);
     publish(true);
-    cancel_restore_.emit(asio::cancellation_type::terminal);
-    cancel_house_.emit(asio::cancellation_type::terminal);
-    // Also ends it when there was nothing to wait for.
-    ++parts_;
-    part_ended();
+    restore_.stop();
+    house_.stop();
+    tell_if_ended();
 }
 
 IncidentList IncidentKeeper::list(const IncidentWish& wish) const {

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 
 #include "daemon/incident_book.hpp"
 #include "daemon/runner.hpp"
+#include "probes/net/background.hpp"
 
 namespace livecanary::daemon {
 
@@ -41,15 +41,13 @@ public:
 private:
     boost::asio::awaitable<void> restore();
     boost::asio::awaitable<void> keep_house();
-    void spawn(boost::asio::awaitable<void> work, boost::asio::cancellation_signal& cancel);
-    void part_ended();
+    void tell_if_ended();
     void publish(bool all = false);
 
     Shared& shared_;
     IncidentBook book_{};
-    boost::asio::cancellation_signal cancel_restore_{}, cancel_house_{};
+    net::Background restore_{}, house_{};
     std::function<void()> ended_{};
-    int parts_ = 0;  // coroutines that have not ended
     bool stopping_ = false;
 };
 

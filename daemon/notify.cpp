@@ -7,8 +7,6 @@
 #include <exception>
 #include <utility>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -82,11 +80,11 @@ public:
     void wake() { timer_.cancel(); }
     void stop() {
         stopping_ = true;
-        cancel_.emit(asio::cancellation_type::terminal);
+        part_.stop();
     }
 
     const std::string& url() const noexcept { return url_; }
-    asio::cancellation_signal& cancel() noexcept { return cancel_; }
+    net::Background& part() noexcept { return part_; }
     NotificationFigures::Receiver figures() const {
         return {.alertmanager = url_, .sent = sent_, .failed = failed_, .trouble = trouble_};
     }
@@ -202,7 +200,7 @@ private:
     AlertmanagerAccess access_;
     Outbox outbox_;
     asio::steady_timer timer_;
-    asio::cancellation_signal cancel_{};
+    net::Background part_{};
     std::array<std::uint8_t, 4096> buffer_{};
     std::uint64_t sent_ = 0, failed_ = 0;
     std::string trouble_{};  // what was said last; empty: all is well
@@ -213,24 +211,17 @@ Notifier::Notifier(Shared& shared, AlertTimes times) : shared_(shared), book_(ti
 
 Notifier::~Notifier() = default;
 
-void Notifier::spawn(asio::awaitable<void> work, asio::cancellation_signal& cancel,
-                     const AlertSender* sender) {
-    ++parts_;
+void Notifier::start(net::Background& part, asio::awaitable<void> work, std::function<void()> ended) {
     // What is cancelled between two waits ends by an exception: that is how it is stopped.
-    auto on_end = [this, sender](const std::exception_ptr& failed) {
-        if (failed && !stopping_) log::error("delivery of alerts ended by a fault of our own");
-        if (sender != nullptr)
-            asio::post(shared_.executor, [this, sender] {
-                std::erase_if(leaving_, [&](const auto& leaving) { return leaving.get() == sender; });
-            });
-        part_ended();
-    };
-    asio::co_spawn(shared_.executor, std::move(work),
-                   asio::bind_cancellation_slot(cancel.slot(), std::move(on_end)));
+    part.start(shared_.executor, std::move(work),
+               [this, ended = std::move(ended)](const std::exception_ptr& failed) {
+                   if (failed && !stopping_) log::error("delivery of alerts ended by a fault of our own");
+                   ended();
+               });
 }
 
-void Notifier::part_ended() {
-    if (--parts_ > 0 || !stopping_ || !ended_) return;
+void Notifier::tell_if_ended() {
+    if (!ended_ || !leaving_.empty() || restore_.running() || house_.running()) return;
     // Posted, because what is told of it may destroy us.
     asio::post(shared_.executor, std::exchange(ended_, nullptr));
 }
@@ -257,14 +248,20 @@ void Notifier::send_to(const std::vector<std::string>& urls, const AlertmanagerA
             continue;
         }
         auto& sender = senders_.emplace_back(std::make_unique<AlertSender>(shared_, book_, url, access));
-        spawn(sender->loop(), sender->cancel(), sender.get());
+        start(sender->part(), sender->loop(), [this, gone = sender.get()] {
+            // Posted, because it is told of its end by what it owns.
+            asio::post(shared_.executor, [this, gone] {
+                std::erase_if(leaving_, [&](const auto& leaving) { return leaving.get() == gone; });
+                tell_if_ended();
+            });
+        });
     }
     for (auto& sender : before) retire(std::move(sender));
 }
 
 void Notifier::retire(std::unique_ptr<AlertSender> sender) {
     sender->stop();
-    leaving_.push_back(std::move(sender));
+    if (sender->part().running()) leaving_.push_back(std::move(sender));
 }
 
 void Notifier::judged(const ProbeSettings& probe, const RunResult& run, const Diagnosis& found,
@@ -320,8 +317,8 @@ void Notifier::publish() {
 
 void Notifier::start(std::function<void()> loaded) {
     loaded_ = std::move(loaded);
-    spawn(restore(), cancel_restore_);
-    spawn(keep_house(), cancel_house_);
+    start(restore_, restore(), [this] { tell_if_ended(); });
+    start(house_, keep_house(), [this] { tell_if_ended(); });
 }
 
 asio::awaitable<void> Notifier::restore() {
@@ -355,11 +352,9 @@ void Notifier::stop(std::function<void()> ended) {
     stopping_ = true;
     ended_ = std::move(ended);
     for (auto& sender : std::exchange(senders_, {})) retire(std::move(sender));
-    cancel_restore_.emit(asio::cancellation_type::terminal);
-    cancel_house_.emit(asio::cancellation_type::terminal);
-    // Also ends it when there was nothing to wait for.
-    ++parts_;
-    part_ended();
+    restore_.stop();
+    house_.stop();
+    tell_if_ended();
 }
 
 NotificationFigures Notifier::figures() const {

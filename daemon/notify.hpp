@@ -11,10 +11,10 @@
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 
 #include "daemon/alerts.hpp"
 #include "daemon/runner.hpp"
+#include "probes/net/background.hpp"
 
 namespace livecanary::daemon {
 
@@ -57,10 +57,8 @@ public:
 private:
     boost::asio::awaitable<void> restore();
     boost::asio::awaitable<void> keep_house();
-    /// `sender`: whose loop it is; it goes once it has ended.
-    void spawn(boost::asio::awaitable<void> work, boost::asio::cancellation_signal& cancel,
-               const AlertSender* sender = nullptr);
-    void part_ended();
+    void start(net::Background& part, boost::asio::awaitable<void> work, std::function<void()> ended);
+    void tell_if_ended();
     void send_to(const std::vector<std::string>& urls, const AlertmanagerAccess& access);
     void retire(std::unique_ptr<AlertSender> sender);
     /// Alerts of probes that are gone, have other labels, or are in maintenance.
@@ -76,9 +74,8 @@ private:
     std::map<std::string, std::shared_ptr<const ProbeSettings>, std::less<>> probes_{};
     std::list<std::unique_ptr<AlertSender>> senders_;  ///< in the order of the configuration
     std::list<std::unique_ptr<AlertSender>> leaving_;
-    boost::asio::cancellation_signal cancel_restore_{}, cancel_house_{};
+    net::Background restore_{}, house_{};
     std::function<void()> loaded_{}, ended_{};
-    int parts_ = 0;  // coroutines that have not ended
     bool stopping_ = false;
 };
 

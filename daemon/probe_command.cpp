@@ -1,24 +1,22 @@
 #include "daemon/probe_command.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <random>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "daemon/anchors.hpp"
 #include "daemon/exchange.hpp"
 #include "daemon/execute.hpp"
 #include "daemon/explain.hpp"
+#include "daemon/foreground.hpp"
 #include "daemon/result_json.hpp"
 #include "daemon/store.hpp"
+#include "probes/net/background.hpp"
 #include "probes/net/connection.hpp"
 #include "probes/net/resolver.hpp"
 
@@ -108,7 +106,6 @@ private:
     asio::awaitable<void> open_ledger();
     void tell(Judged& judged);
     void take_together(std::vector<Judged>& all);
-    void turn(asio::awaitable<void> work, asio::cancellation_signal& cut);
     Env world(const ProbeSettings& probe);
     Exchange::Answerer answerer(const std::string& name);
     ProbeRun::Observer observer();
@@ -118,12 +115,12 @@ private:
     const ProbeCommand& command_;
     const Settings& settings_;
     asio::io_context io_{1};
+    Foreground foreground_{io_};
     std::shared_ptr<net::Resolver> dns_;
     Anchors anchors_;
     Exchange exchange_{[this](const std::string& name) { return answerer(name); }};
     std::optional<StateStore> store_{};  // once a probe makes something at its target
     LagRecord lag_{};
-    bool interrupted_ = false;
 };
 
 ProbeRun::Observer Session::observer() {
@@ -185,7 +182,7 @@ asio::awaitable<void> Session::one(Judged& judged) {
     if (command_.live) out_ << judged.probe->name << " → " << judged.probe->probe.target << '\n';
     const auto started = env.now();
     judged.run = co_await execute(*judged.probe, env, honesty, observer());
-    if (interrupted_) co_return;
+    if (foreground_.interrupted()) co_return;
     const auto phase = judged.run.failed_phase();
     if (judged.run.outcome() == RunOutcome::failed && (phase == "dns" || phase == "tcp")) {
         if (auto control = co_await anchors_.ask(env, started)) {
@@ -199,20 +196,6 @@ asio::awaitable<void> Session::one(Judged& judged) {
         co_await play_controls(*judged.probe, env, judged.run);
     }
     judged.found = judge(*judged.probe, judged.run);
-}
-
-/// To its end.
-void Session::turn(asio::awaitable<void> work, asio::cancellation_signal& cut) {
-    bool ended = false;
-    std::exception_ptr bug;
-    auto on_end = [&](const std::exception_ptr& failed) {
-        ended = true;
-        bug = failed;
-    };
-    asio::co_spawn(io_, std::move(work), asio::bind_cancellation_slot(cut.slot(), on_end));
-    while (!ended && io_.run_one() > 0) {
-    }
-    if (bug) std::rethrow_exception(bug);
 }
 
 void Session::tell(Judged& judged) {
@@ -262,28 +245,16 @@ std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes
     std::vector<Judged> all;
     // Not within a run, which it would make late. If it fails, the run that needs it says so.
     [[maybe_unused]] const auto trusted = net::load_trust(io_.get_executor());
-    asio::signal_set signals(io_, SIGINT, SIGTERM);
-    asio::cancellation_signal cut;
-    signals.async_wait([&](error_code ec, int) {
-        if (ec) return;
-        interrupted_ = true;
-        // Whoever asks twice does not want to wait for the goodbye.
-        std::signal(SIGINT, SIG_DFL);
-        std::signal(SIGTERM, SIG_DFL);
-        cut.emit(asio::cancellation_type::terminal);
-    });
-    asio::cancellation_signal stop_lag;
-    bool measuring = true;
-    auto lag_ended = [&](const std::exception_ptr&) { measuring = false; };
-    asio::co_spawn(io_, measure_lag(lag_, [](Clock::duration) {}),
-                   asio::bind_cancellation_slot(stop_lag.slot(), lag_ended));
+    net::Background lag;
+    lag.start(io_.get_executor(), measure_lag(lag_, [](Clock::duration) {}),
+              [](const std::exception_ptr&) {});
     for (const auto* probe : probes) {
-        if (interrupted_) break;
+        if (foreground_.interrupted()) break;
         // Printing the last result may have held the loop up; that lag is not the next run's.
         io_.poll();
         Judged judged{.probe = probe};
-        turn(one(judged), cut);
-        judged.cut = interrupted_;
+        foreground_.turn(one(judged));
+        judged.cut = foreground_.interrupted();
         if (!judged.cut) all.push_back(std::move(judged));
         if (judged.cut) break;
         // A program gets each result once: one that is open waits for the others.
@@ -291,12 +262,11 @@ std::vector<Judged> Session::run(const std::vector<const ProbeSettings*>& probes
             tell(all.back());
     }
     take_together(all);
-    asio::cancellation_signal uncut;
     for (const auto* probe : probes)
-        if (probe->probe.leave) turn(leave(*probe), uncut);
-    stop_lag.emit(asio::cancellation_type::terminal);
+        if (probe->probe.leave) foreground_.finish(leave(*probe));
+    lag.stop();
     // Not until the loop is empty: a lookup that outlived its run may keep it busy for seconds.
-    while (measuring && io_.run_one() > 0) {
+    while (lag.running() && io_.run_one() > 0) {
     }
     return all;
 }

@@ -5,8 +5,6 @@
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -90,19 +88,17 @@ Env Runner::world() const {
 
 void Runner::start(std::function<void()> ended) {
     ended_ = std::move(ended);
-    parts_ = 1;
+    const auto told = [this](std::string_view part) {
+        return [this, part](const std::exception_ptr& failed) { part_ended(failed, part); };
+    };
     if (settings_->probe.background) {
-        ++parts_;
         beside_dns_ = shared_.dns;
         beside_env_ = world();
         beside_env_.dns = beside_dns_.get();
         beside_env_.random.seed(shared_.seed());
-        auto on_end = [this](const std::exception_ptr& failed) { part_ended(failed, "background"); };
-        asio::co_spawn(shared_.executor, beside(),
-                       asio::bind_cancellation_slot(cancel_beside_.slot(), std::move(on_end)));
+        beside_.start(shared_.executor, beside(), told("background"));
     }
-    auto on_end = [this](const std::exception_ptr& failed) { part_ended(failed, "loop"); };
-    asio::co_spawn(shared_.executor, loop(), asio::bind_cancellation_slot(cancel_.slot(), std::move(on_end)));
+    loop_.start(shared_.executor, loop(), told("loop"));
 }
 
 void Runner::part_ended(const std::exception_ptr& failed, std::string_view part) {
@@ -110,13 +106,11 @@ void Runner::part_ended(const std::exception_ptr& failed, std::string_view part)
     if (failed && !stopping_)
         log::error("a part of a probe ended by a fault of our own",
                    {{"probe", settings_->name}, {"part", std::string(part)}});
-    if (--parts_ > 0) return;
-    if (!settings_->probe.leave) {
+    if (loop_.running() || beside_.running()) return;
+    if (settings_->probe.leave)
+        leave_.start(shared_.executor, leave(), [this](const std::exception_ptr&) { ended_(); });
+    else
         ended_();
-        return;
-    }
-    auto on_end = [this](const std::exception_ptr&) { ended_(); };
-    asio::co_spawn(shared_.executor, leave(), std::move(on_end));
 }
 
 asio::awaitable<void> Runner::beside() { co_await settings_->probe.background(beside_env_); }
@@ -173,8 +167,8 @@ void Runner::stop() {
     refuse_waiters("the probe is being stopped");
     // A successor of this name has another verdict.
     shared_.verdicts.forget(settings_->system, settings_->name);
-    cancel_.emit(asio::cancellation_type::terminal);
-    cancel_beside_.emit(asio::cancellation_type::terminal);
+    loop_.stop();
+    beside_.stop();
 }
 
 asio::awaitable<void> Runner::loop() {

@@ -8,7 +8,6 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json/object.hpp>
 
@@ -22,6 +21,7 @@
 #include "daemon/schedule.hpp"
 #include "daemon/store.hpp"
 #include "daemon/web.hpp"
+#include "probes/net/background.hpp"
 #include "probes/net/resolver.hpp"
 
 namespace livecanary::daemon {
@@ -109,9 +109,8 @@ private:
     std::shared_ptr<net::Resolver> beside_dns_{};
     Incidents incidents_;
     ProbeMetrics metrics_;
-    boost::asio::cancellation_signal cancel_{}, cancel_beside_{};
+    net::Background loop_{}, beside_{}, leave_{};
     std::function<void()> ended_{};
-    int parts_ = 0;  // of the loop and what goes on beside it, those that have not ended
     bool stopping_ = false;
     bool running_ = false;
     Clock::time_point due_{};  // of the next run, or of the one under way

@@ -6,8 +6,6 @@
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -114,12 +112,12 @@ void Sweeper::start(std::function<void()> ended) {
         if (failed) log::error("sweeping ended by a fault of our own");
         ended();
     };
-    asio::co_spawn(shared_.executor, loop(), asio::bind_cancellation_slot(cancel_.slot(), std::move(on_end)));
+    loop_.start(shared_.executor, loop(), std::move(on_end));
 }
 
 void Sweeper::stop() {
     stopping_ = true;
-    cancel_.emit(asio::cancellation_type::terminal);
+    loop_.stop();
 }
 
 asio::awaitable<void> Sweeper::loop() {

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "daemon/runner.hpp"
 #include "daemon/store.hpp"
+#include "probes/net/background.hpp"
 
 namespace livecanary::daemon {
 
@@ -62,7 +62,7 @@ private:
     All all_;
     Clock::duration period_;
     boost::asio::steady_timer timer_;
-    boost::asio::cancellation_signal cancel_{};
+    net::Background loop_{};
     std::optional<Clock::time_point> strays_at_{};  ///< when it last looked for strays
     std::set<std::string> mute_{};                  ///< probes whose strays could not be looked for, likewise
     std::set<std::string> unknown_{};               ///< probes not configured, of which it was said once

@@ -6,13 +6,11 @@
 #include <memory>
 #include <utility>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "probes/net/background.hpp"
 #include "probes/net/quiet.hpp"
 #include "probes/net/resolver.hpp"
 
@@ -46,8 +44,7 @@ std::string milliseconds_text(Clock::duration time) {
 struct Seat {
     endpoint address{};
     Fetched fetched{};
-    asio::cancellation_signal leave{};
-    bool ended = false;
+    net::Background fetch{};
 };
 
 /// The fetches at the other addresses, side by side, one request each. What they need they share, so that
@@ -66,11 +63,9 @@ public:
         for (Seat& seat : state_->seats) {
             auto ended = [state = state_, &seat](const std::exception_ptr& bug) {
                 if (bug) seat.fetched.code = make_error_code(boost::system::errc::state_not_recoverable);
-                seat.ended = true;
                 state->one_more.cancel();
             };
-            asio::co_spawn(state_->executor, take(state_, seat, config.edge, wish, env, deadline),
-                           asio::bind_cancellation_slot(seat.leave.slot(), ended));
+            seat.fetch.start(state_->executor, take(state_, seat, config.edge, wish, env, deadline), ended);
         }
     }
     /// Until all have ended, which is soon if the caller is cut; says whether it is. The caller's
@@ -78,7 +73,7 @@ public:
     asio::awaitable<bool> wait() {
         bool cut = co_await is_cut();
         if (cut) end();
-        const auto waiting = [](const Seat& seat) { return !seat.ended; };
+        const auto waiting = [](const Seat& seat) { return seat.fetch.running(); };
         while (std::ranges::any_of(state_->seats, waiting)) {
             // What cancelled us once would not end another wait.
             if (cut) co_await asio::this_coro::reset_cancellation_state();
@@ -107,8 +102,7 @@ private:
         client.close();
     }
     void end() {
-        for (Seat& seat : state_->seats)
-            if (!seat.ended) seat.leave.emit(asio::cancellation_type::terminal);
+        for (Seat& seat : state_->seats) seat.fetch.stop();
     }
 
     std::shared_ptr<State> state_;

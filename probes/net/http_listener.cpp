@@ -4,8 +4,6 @@
 #include <exception>
 #include <utility>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -207,8 +205,7 @@ void HttpListener::start(tcp::socket socket) {
         sessions_.erase(at);
         if (sessions_.empty()) empty_.cancel();
     };
-    asio::co_spawn(executor_, session(std::move(socket)),
-                   asio::bind_cancellation_slot(at->stop.slot(), std::move(ended)));
+    at->start(executor_, session(std::move(socket)), std::move(ended));
 }
 
 asio::awaitable<error_code> HttpListener::serve() {
@@ -236,8 +233,7 @@ asio::awaitable<error_code> HttpListener::serve() {
     error_code ignored;
     acceptor_.close(ignored);
     // One that ends at once leaves the list.
-    for (auto at = sessions_.begin(); at != sessions_.end();)
-        (at++)->stop.emit(asio::cancellation_type::terminal);
+    for (auto at = sessions_.begin(); at != sessions_.end();) (at++)->stop();
     while (!sessions_.empty()) co_await empty_.async_wait(no_throw);
     co_return ended;
 }

@@ -8,11 +8,11 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "probes/core/reason.hpp"
+#include "probes/net/background.hpp"
 
 namespace livecanary::net {
 
@@ -66,9 +66,6 @@ public:
     const std::string& bug() const noexcept { return bug_; }
 
 private:
-    struct Session {
-        asio::cancellation_signal stop{};
-    };
     asio::awaitable<void> session(tcp::socket socket);
     void start(tcp::socket socket);
 
@@ -77,7 +74,7 @@ private:
     HttpListenerLimits limits_;
     HttpHandler handler_;
     tcp::acceptor acceptor_;
-    std::list<Session> sessions_{};
+    std::list<Background> sessions_{};
     asio::steady_timer empty_;  // waited for once there is nothing but ends to wait for
     std::uint64_t turned_away_ = 0;
     std::string bug_{};

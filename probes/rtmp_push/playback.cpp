@@ -7,14 +7,12 @@
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "probes/core/error_table.hpp"
+#include "probes/net/background.hpp"
 #include "probes/net/connection.hpp"
 #include "probes/net/http.hpp"
 #include "probes/net/resolver.hpp"
@@ -160,7 +158,7 @@ private:
 struct Audience::Seat {
     Seat(Audience& audience, const Viewing& viewing, std::size_t index) : viewer(audience, viewing, index) {}
     Viewer viewer;
-    asio::cancellation_signal leave{};
+    net::Background watching{};
 };
 
 Clock::time_point Audience::Viewer::patience() const noexcept {
@@ -510,10 +508,9 @@ void Audience::seat(const Viewing& viewing, std::size_t index) {
         if (bug)
             seat.viewer.failed(
                 boost::system::errc::make_error_code(boost::system::errc::state_not_recoverable));
-        ++away_;
         gone_.cancel();
     };
-    asio::co_spawn(executor_, seat.viewer.run(), asio::bind_cancellation_slot(seat.leave.slot(), ended));
+    seat.watching.start(executor_, seat.viewer.run(), ended);
 }
 
 bool Audience::content() const noexcept {
@@ -522,8 +519,9 @@ bool Audience::content() const noexcept {
 
 asio::awaitable<void> Audience::leave() {
     leaving_ = true;
-    for (Seat& seat : seats_) seat.leave.emit(asio::cancellation_type::terminal);
-    while (away_ < seats_.size()) {
+    for (Seat& seat : seats_) seat.watching.stop();
+    const auto watching = [](const Seat& seat) { return seat.watching.running(); };
+    while (std::ranges::any_of(seats_, watching)) {
         gone_.expires_at(Clock::time_point::max());
         co_await gone_.async_wait(no_throw);
     }

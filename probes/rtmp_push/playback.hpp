@@ -101,8 +101,7 @@ private:
     const SentLog& log_;
     Clock::time_point latest_;
     std::list<Seat> seats_;
-    std::size_t away_ = 0;     // seats whose viewer has gone
-    asio::steady_timer gone_;  // cancelled whenever one more has
+    asio::steady_timer gone_;  // cancelled whenever one more viewer has
     bool leaving_ = false;
 };
 

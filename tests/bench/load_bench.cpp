@@ -12,13 +12,12 @@
 #include <thread>
 #include <vector>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "daemon/runner.hpp"
+#include "probes/net/background.hpp"
 #include "tests/support/rtmp_server.hpp"
 
 namespace livecanary::daemon {
@@ -173,10 +172,9 @@ int Load::run(std::chrono::seconds length) {
         ++running;
         runner.start([&running] { --running; });
     }
-    asio::cancellation_signal stop_lag;
-    auto lag_ended = [](const std::exception_ptr&) {};
-    asio::co_spawn(io_, measure_lag(shared_.lag, [this](Clock::duration lag) { lag_.add(lag); }),
-                   asio::bind_cancellation_slot(stop_lag.slot(), lag_ended));
+    net::Background lag;
+    lag.start(io_.get_executor(), measure_lag(shared_.lag, [this](Clock::duration late) { lag_.add(late); }),
+              [](const std::exception_ptr&) {});
     io_.poll();
     begun_ = {};
     Floor machine;
@@ -184,7 +182,7 @@ int Load::run(std::chrono::seconds length) {
     asio::steady_timer end(io_, length);
     end.async_wait([&](error_code) {
         for (auto& runner : runners_) runner.stop();
-        stop_lag.emit(asio::cancellation_type::terminal);
+        lag.stop();
     });
     // Processor time, so that it is ours whatever else runs on the machine.
     Clock::duration longest{};

@@ -9,12 +9,11 @@
 #include <utility>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "probes/core/run.hpp"
+#include "probes/net/background.hpp"
 #include "probes/net/quiet.hpp"
 
 namespace livecanary::test {
@@ -24,12 +23,6 @@ namespace asio = boost::asio;
 /// Turns the loop until `happened`. Throws if nothing is left that could make
 /// it happen.
 void run_until(asio::io_context &io, const std::function<bool()> &happened);
-
-/// Starts `work`, which `stop` can cut; then `ended` is told what it threw.
-/// Compiled once, in place of once for each type of result: it makes up most of
-/// what a test over sockets costs to build.
-void start(asio::io_context &io, asio::awaitable<void> work, asio::cancellation_slot stop,
-           std::function<void(std::exception_ptr)> ended);
 
 /// A point in time that many operations get which are not meant to reach it.
 inline Clock::time_point far() { return Clock::now() + std::chrono::minutes(10); }
@@ -42,22 +35,13 @@ template <class T>
 class Task {
 public:
     Task(asio::io_context &io, asio::awaitable<T> work) : io_(io), state_(std::make_shared<State>()) {
-        start(io, keep(state_, std::move(work)), state_->stop.slot(),
-              [state = state_](std::exception_ptr failed) {
-                  state->failed = failed;
-                  state->ended = true;
-              });
+        auto on_end = [state = state_](const std::exception_ptr &failed) { state->failed = failed; };
+        state_->work.start(io.get_executor(), keep(state_, std::move(work)), std::move(on_end));
     }
 
-    bool ended() const { return state_->ended; }
-    /// Cancels it, as the daemon does with a run that shutdown ends: from within the loop, hence at its next
-    /// turn. Said from outside, Asio would hand it to the loop by the address of a handler, which is gone if
-    /// the coroutine ends by itself first.
-    void cut() {
-        asio::post(io_, [state = state_] {
-            if (!state->ended) state->stop.emit(asio::cancellation_type::terminal);
-        });
-    }
+    bool ended() const { return !state_->work.running(); }
+    /// Cancels it, as the daemon does with a run that shutdown ends.
+    void cut() { state_->work.stop(); }
     /// Turns the loop until it has ended; throws what it threw.
     T wait() {
         run_until(io_, [this] { return ended(); });
@@ -67,10 +51,9 @@ public:
 
 private:
     struct State {
-        asio::cancellation_signal stop;
+        net::Background work{};
         std::exception_ptr failed{};
         std::optional<T> value{};
-        bool ended = false;
     };
     static asio::awaitable<void> keep(std::shared_ptr<State> state, asio::awaitable<T> work) {
         state->value = co_await std::move(work);

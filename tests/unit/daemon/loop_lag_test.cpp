@@ -5,11 +5,9 @@
 #include <thread>
 #include <vector>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "probes/net/background.hpp"
 #include "tests/support/task.hpp"
 
 namespace livecanary::daemon {
@@ -85,11 +83,9 @@ TEST(MeasureLag, TellsOfEachTickUntilItIsCancelled) {
     boost::asio::io_context io;
     LagRecord record;
     std::vector<Clock::duration> seen;
-    bool ended = false;
-    boost::asio::cancellation_signal stop;
-    boost::asio::co_spawn(
-        io, measure_lag(record, [&](Clock::duration lag) { seen.push_back(lag); }),
-        boost::asio::bind_cancellation_slot(stop.slot(), [&](const std::exception_ptr&) { ended = true; }));
+    net::Background measuring;
+    measuring.start(io.get_executor(), measure_lag(record, [&](Clock::duration lag) { seen.push_back(lag); }),
+                    [](const std::exception_ptr&) {});
     const auto started = Clock::now();
     test::run_until(io, [&] { return seen.size() == 2; });
     // Holds the loop up until the next tick is certainly late.
@@ -99,8 +95,8 @@ TEST(MeasureLag, TellsOfEachTickUntilItIsCancelled) {
     EXPECT_GE(seen.back(), 30ms);
     EXPECT_GE(record.worst_since(started, Clock::now()), 30ms);
     for (const auto lag : seen) EXPECT_GE(lag, 0ns);
-    stop.emit(boost::asio::cancellation_type::terminal);
-    test::run_until(io, [&] { return ended; });
+    measuring.stop();
+    test::run_until(io, [&] { return !measuring.running(); });
 }
 
 }  // namespace
