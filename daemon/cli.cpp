@@ -28,6 +28,7 @@
 #include "daemon/doctor_command.hpp"
 #include "daemon/drill_alert_path.hpp"
 #include "daemon/drill_command.hpp"
+#include "daemon/drill_healthy_command.hpp"
 #include "daemon/log.hpp"
 #include "daemon/probe_command.hpp"
 #include "daemon/version.hpp"
@@ -187,13 +188,13 @@ struct DrillVerb {
     DrillCommand command{};
     AlertPathCommand path{};
     bool alert_path = false;
-    std::string hold{};
+    std::string hold{}, healthy{};
 
     void add(CLI::App& app) {
         auto* verb = app.add_subcommand(
             "drill", "Breaks each thing of a practice stack in turn and shows what is named");
-        verb->add_option("--fault", command.faults, "Only this one; may be given again")
-            ->allow_extra_args(false);
+        auto* fault = verb->add_option("--fault", command.faults, "Only this one; may be given again")
+                          ->allow_extra_args(false);
         auto* list = verb->add_flag("--list", command.list, "Print what can be broken");
         verb->add_flag("--json", command.json, "One JSON object a line");
         verb->add_option("--practice", command.practice,
@@ -203,6 +204,11 @@ struct DrillVerb {
             "--alert-path", alert_path,
             "Instead: send one marked alert to the configured Alertmanagers and see what comes of it");
         by_itself->excludes(list);
+        verb->add_option("--healthy", healthy,
+                         "Instead: break nothing for so long, such as 30m, and count what is said")
+            ->excludes(list)
+            ->excludes(fault)
+            ->excludes(by_itself);
         add_config(*verb, common);
         verb->add_option("--severity", path.severity, "Of that alert: info, warning or critical")
             ->check(CLI::IsMember({"info", "warning", "critical"}))
@@ -218,6 +224,11 @@ struct DrillVerb {
             return settings ? drill_alert_path(std::cout, std::cerr, path, *settings) : 1;
         }
         command.live = isatty(STDERR_FILENO) != 0;
+        if (!healthy.empty()) {
+            std::chrono::seconds duration{0};
+            if (!read_duration("--healthy", healthy, duration)) return usage_error;
+            return drill_healthy(std::cout, std::cerr, command, duration);
+        }
         return drill(std::cout, std::cerr, command);
     }
 };

@@ -1,12 +1,12 @@
 #include "daemon/drill.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <ostream>
 #include <string_view>
 
 #include <boost/json/parse.hpp>
 
+#include "daemon/drill_words.hpp"
 #include "daemon/result_json.hpp"
 
 namespace livecanary::daemon {
@@ -18,24 +18,12 @@ namespace {
 /// Catalogue and contract: those that look alike come with the right one among the first three.
 constexpr std::size_t candidates_that_count = 3;
 
-std::string text_of(const json::object& object, std::string_view key) {
-    const auto* value = object.if_contains(key);
-    if (value == nullptr || !value->is_string()) return {};
-    return {value->as_string().c_str(), value->as_string().size()};
-}
-
 std::vector<std::string> candidates_of(const json::object& result) {
     std::vector<std::string> causes;
     if (const auto* list = result.if_contains("candidates"))
         for (const auto& candidate : list->as_array())
             causes.push_back(text_of(candidate.as_object(), "cause"));
     return causes;
-}
-
-std::string seconds_text(double seconds) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.1f", seconds);
-    return text;
 }
 
 /// "cause", or "class: first, second, third".

@@ -35,6 +35,7 @@ public:
     /// Where the daemon's metrics are from now on, on 127.0.0.1.
     void watch(std::uint16_t daemon_port) const;
     std::uint16_t alertmanager_port() const noexcept { return alertmanager_port_; }
+    std::uint16_t prometheus_port() const noexcept { return prometheus_port_; }
 
 private:
     std::filesystem::path work_;

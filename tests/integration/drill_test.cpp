@@ -2,6 +2,8 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 #include <sstream>
 
 #include <gtest/gtest.h>
@@ -58,6 +60,34 @@ TEST_F(Drill, NamesAFaultOfEachKind) {
         EXPECT_EQ(row.at("wrong").as_array().size(), 0U) << line;
     }
     EXPECT_EQ(rows, faults.size()) << text;
+    expect_nothing_left();
+}
+
+TEST_F(Drill, NothingIsSaidAgainstAHealthyStack) {
+    practice::Process drill(command({"--healthy", "20s", "--json"}));
+    const auto status = drill.wait_for(200s);
+    const std::string text = practice::read_file(said());
+    EXPECT_EQ(status, 0) << text;
+    std::istringstream lines(text);
+    std::map<std::string, boost::json::value> probes;
+    boost::json::value sum;
+    for (std::string line; std::getline(lines, line);) {
+        boost::json::value parsed = boost::json::parse(line);
+        if (const auto* probe = parsed.as_object().if_contains("probe"))
+            probes[std::string(probe->as_string())] = parsed;
+        else
+            sum = std::move(parsed);
+    }
+    ASSERT_TRUE(sum.is_object()) << text;
+    EXPECT_TRUE(sum.at("healthy").as_bool()) << text;
+    EXPECT_EQ(sum.at("alerts_watched").as_bool(), sum.at("watchdog_arrived").as_bool());
+    std::set<std::string> kinds;
+    for (const auto& [name, probe] : probes) kinds.insert(std::string(probe.at("kind").as_string()));
+    EXPECT_EQ(kinds.size(), 9U) << text;
+    // The whole way of a replay: no hop may be left out of what is called well.
+    ASSERT_TRUE(probes.contains("replay")) << text;
+    EXPECT_EQ(boost::json::serialize(probes["replay"].at("phases")),
+              R"(["callback","list","playback","push","row"])");
     expect_nothing_left();
 }
 

@@ -280,8 +280,8 @@ void DrillStack::write_config() const {
     const auto probe = [&](const char* kind, const char* name) -> std::ostream& {
         const Pace& pace = paces().at(name);
         return toml << "\n[[probe]]\nkind = \"" << kind << "\"\nname = \"" << name << "\"\ninterval = \""
-                    << milliseconds(pace.interval) << "\"\ntimeout = \"" << milliseconds(pace.timeout)
-                    << "\"\n";
+                    << milliseconds(told.every > 0ms ? told.every : pace.interval) << "\"\ntimeout = \""
+                    << milliseconds(pace.timeout) << "\"\n";
     };
     const auto store = [&](const std::string& host) {
         return "endpoint = \"http://" + host + ":" + cos_port + "\"\naddress = \"127.0.0.1\"\n";
@@ -499,8 +499,13 @@ asio::awaitable<void> serve_control(DrillStack& stack, asio::ip::tcp::acceptor& 
 
 }  // namespace
 
-int serve_drill(const std::filesystem::path& directory) {
+int serve_drill(const std::filesystem::path& directory, bool healthy) {
     DrillStack stack(directory);
+    if (healthy) {
+        stack.told.journey = true;
+        stack.told.every = 1s;
+        stack.write_config();
+    }
     asio::io_context io{1};
     asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
     sigset_t unblocked;

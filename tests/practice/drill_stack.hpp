@@ -32,6 +32,8 @@ struct DrillTold {
     std::vector<std::string> logo_edges{};
     /// A journey too: what it takes is more than all else, and so it is there only for what it is to find.
     bool journey = false;
+    /// How often every probe runs; 0: as the bounds of faults go by.
+    std::chrono::milliseconds every{0};
     /// What the backend may take for an event that is passed on to it: short, since a fault is named after
     /// it.
     std::chrono::milliseconds forward_within{2000};
@@ -108,9 +110,10 @@ private:
 };
 
 /// Serves the stack until SIGTERM, SIGINT or SIGHUP, which must be blocked; prints a line of JSON with
-/// `config` and `control_port` once all is up. There, on 127.0.0.1: `GET /faults`; `POST /faults/ID` breaks,
-/// `DELETE /faults/ID` heals: `{"reload":true}` if the configuration has changed.
-int serve_drill(const std::filesystem::path& directory);
+/// `config` and `control_port` once all is up. `healthy`: to be watched by every kind, once a second. There,
+/// on 127.0.0.1: `GET /faults`; `POST /faults/ID` breaks, `DELETE /faults/ID` heals: `{"reload":true}` if the
+/// configuration has changed.
+int serve_drill(const std::filesystem::path& directory, bool healthy);
 /// What `GET /faults` says.
 std::string faults_json();
 

@@ -65,7 +65,8 @@ Prints one line of JSON with the addresses once everything is up.
 With --drill alone, as `livecanary drill` starts it:
   --drill --list      prints the faults it can show, as JSON
   --drill --dir DIR   runs all of the above, with a configuration of livecanary that watches it in DIR, and a
-                      control port where these faults are switched on and off (drill_stack.hpp)
+                      control port where these faults are switched on and off (drill_stack.hpp);
+                      --healthy behind it: with a journey, and every probe once a second
 )";
 
 // What the practice object store has.
@@ -336,8 +337,10 @@ int main(int argc, char** argv) {
                 std::cout << faults_json() << std::endl;
                 return 0;
             }
-            if (argc != 4 || what != "--dir") throw UsageError("--drill goes with --list or --dir DIR");
-            return serve_drill(argv[3]);
+            const bool healthy = argc == 5 && std::string_view(argv[4]) == "--healthy";
+            if ((argc != 4 && !healthy) || what != "--dir")
+                throw UsageError("--drill goes with --list or --dir DIR");
+            return serve_drill(argv[3], healthy);
         }
         return serve(parse(argc, argv), signals);
     } catch (const UsageError& error) {
