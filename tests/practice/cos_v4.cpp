@@ -8,10 +8,10 @@
 #include <iterator>
 
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <boost/json.hpp>
 
 #include "tests/practice/cos.hpp"
+#include "tests/practice/cos_codec.hpp"
 
 namespace livecanary::practice {
 
@@ -24,10 +24,7 @@ constexpr std::string_view api_suffix = ".file.myqcloud.com";
 constexpr std::string_view suffix = ".myqcloud.com";
 
 std::string host_of(std::string_view authority) {
-    std::string host(authority.substr(0, authority.rfind(':')));
-    for (char& c : host)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return host;
+    return codec::lower_case(authority.substr(0, authority.rfind(':')));
 }
 
 /// `NAME-APPID.cosREGION.myqcloud.com`: name and region.
@@ -41,35 +38,7 @@ std::optional<std::pair<std::string, std::string>> source_of(const std::string& 
     return std::pair(host.substr(0, at), region);
 }
 
-std::string hmac_sha1(std::string_view key, std::string_view text) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
-    unsigned size = 0;
-    HMAC(EVP_sha1(), key.data(), static_cast<int>(key.size()),
-         reinterpret_cast<const unsigned char*>(text.data()), text.size(), bytes.data(), &size);
-    return {reinterpret_cast<const char*>(bytes.data()), size};
-}
-
-std::string sha1_hex(std::string_view text) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
-    unsigned size = 0;
-    EVP_Digest(text.data(), text.size(), bytes.data(), &size, EVP_sha1(), nullptr);
-    std::string hex;
-    for (unsigned i = 0; i < size; ++i) {
-        constexpr std::string_view digits = "0123456789abcdef";
-        hex += digits[bytes[i] >> 4U];
-        hex += digits[bytes[i] & 15U];
-    }
-    return hex;
-}
-
-std::string base64(std::string_view bytes) {
-    std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-    const int size =
-        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                        reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-    text.resize(static_cast<std::size_t>(size));
-    return text;
-}
+std::string sha1_hex(std::string_view text) { return codec::hex(codec::digest(EVP_sha1(), text)); }
 
 /// Empty if it is none.
 std::string base64_decoded(std::string_view text) {
@@ -172,7 +141,7 @@ CosError cos_v4_error(std::string_view number) {
 }
 
 std::string cos_v4_authorization(std::string_view text, std::string_view secret_key) {
-    return base64(hmac_sha1(secret_key, text) + std::string(text));
+    return codec::base64(codec::hmac_sha1(secret_key, text) + std::string(text));
 }
 
 CosRuling Cos::judge_v4(const CosRequest& request, system_clock::time_point now) const {
@@ -279,7 +248,8 @@ void Cos::authenticate_v4(std::string_view authorization, std::string_view name,
     const std::int64_t ends = number("e");
     const bool single_use = ends == 0;
     if (!single_use && system_clock::to_time_t(now) > ends) return refuse("-96", "-59");
-    if (hmac_sha1(key->second.secret_key, text) != bytes.substr(0, mac_size)) return refuse("-97", "-48");
+    if (codec::hmac_sha1(key->second.secret_key, text) != bytes.substr(0, mac_size))
+        return refuse("-97", "-48");
     if (single_use != needs_single_use) return refuse("-63");
     const std::string id = "/" + ruling.appid + "/" + std::string(name) + "/" + ruling.seen.key;
     if (single_use && claim("f") != file_id(id)) return refuse("-63");
@@ -358,7 +328,7 @@ CosAnswer Cos::carry_out_v4(const CosRequest& request, CosRuling ruling, CosUplo
         } else if (!data.empty()) {
             said["data"] = data;
         }
-        said["request_id"] = base64("practice_v4_" + std::to_string(++answered_));
+        said["request_id"] = codec::base64("practice_v4_" + std::to_string(++answered_));
         answer.body = json::serialize(said);
         answer.length = answer.body.size();
         answer.headers.emplace_back("Content-Type", "application/json");
