@@ -1,6 +1,7 @@
 #include "daemon/alerts.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include <boost/json/array.hpp>
@@ -54,8 +55,12 @@ std::int64_t milliseconds_of(WallTime time) {
     return std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
+/// Throws for what no clock says: nanoseconds have no room for it.
 WallTime time_of(const json::value& milliseconds) {
-    return WallTime(std::chrono::milliseconds(milliseconds.to_number<std::int64_t>()));
+    const auto since_1970 = std::chrono::milliseconds(milliseconds.to_number<std::int64_t>());
+    if (since_1970 < std::chrono::milliseconds(0) || since_1970 > std::chrono::hours(24 * 365 * 200))
+        throw std::out_of_range("no time");
+    return WallTime(since_1970);
 }
 
 std::string name_of(const AlertWords& labels) { return json::serialize(to_object(labels)); }
@@ -208,8 +213,7 @@ void AlertBook::restore(std::string_view text, Clock::time_point now, WallTime w
                        .annotations = words_of(stored.at("annotations")),
                        .generator_url = std::string(stored.at("generator_url").as_string())};
         alert.starts_at = time_of(stored.at("starts_ms"));
-        if (const auto* ended = stored.at("ended_ms").if_int64())
-            alert.ended = WallTime(std::chrono::milliseconds(*ended));
+        if (const auto& ended = stored.at("ended_ms"); !ended.is_null()) alert.ended = time_of(ended);
     } catch (const std::exception&) {
         return;
     }

@@ -249,6 +249,13 @@ TEST_F(AlertHours, WhatIsKnownSinceTheRestartIsNewerThanWhatWasStored) {
 TEST_F(AlertHours, WhatCannotBeReadOfTheStoreIsDropped) {
     for (const auto* text : {"", "nonsense", "{}", "[1]", R"({"probe":"p","labels":{"a":1}})"})
         book.restore(text, now, wall);
+    // A time that no clock has, as of a file that was spoilt.
+    for (const auto* times :
+         {R"("starts_ms":9223372036854775807,"ended_ms":null)", R"("starts_ms":-1,"ended_ms":null)",
+          R"("starts_ms":1,"ended_ms":9223372036854775807)", R"("starts_ms":1,"ended_ms":"1")"})
+        book.restore(R"({"probe":"p","labels":{"a":"1"},"annotations":{},"generator_url":"",)" +
+                         std::string(times) + '}',
+                     now, wall);
     EXPECT_TRUE(book.alerts().empty());
 }
 
