@@ -1,6 +1,5 @@
 #include "tests/practice/process.hpp"
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
@@ -8,16 +7,13 @@
 #include <system_error>
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-extern "C" {  // glibc 2.36 declares it without C linkage
-#include <sys/pidfd.h>
-}
+
+#include "daemon/child_process.hpp"
 
 namespace livecanary::practice {
 
@@ -55,23 +51,6 @@ bool is_listening(const std::string& address, std::uint16_t port) {
     return fd < 0 && errno == EADDRINUSE;
 }
 
-std::vector<std::string> environment_with(const std::map<std::string, std::string>& added) {
-    std::vector<std::string> entries;
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-        const std::string_view text(*entry);
-        if (!added.contains(std::string(text.substr(0, text.find('='))))) entries.emplace_back(text);
-    }
-    for (const auto& [name, value] : added) entries.push_back(name + "=" + value);
-    return entries;
-}
-
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-    std::vector<char*> pointers;
-    for (auto& text : texts) pointers.push_back(text.data());
-    pointers.push_back(nullptr);
-    return pointers;
-}
-
 }  // namespace
 
 TemporaryDirectory::TemporaryDirectory(const std::string& prefix) {
@@ -88,68 +67,15 @@ TemporaryDirectory::~TemporaryDirectory() {
 Process::Process(Command command) : output_(std::move(command.output)) {
     const std::filesystem::path program = find_program(command.argv.at(0));
     if (program.empty()) throw std::system_error(ENOENT, std::generic_category(), command.argv[0]);
-    // Everything the child needs is made before fork(): after it, in a program with threads, only
-    // async-signal-safe functions may be called.
-    auto entries = environment_with(command.env);
-    const auto argv = pointers_to(command.argv);
-    const auto envp = pointers_to(entries);
-    const std::string output = output_.empty() ? "/dev/null" : output_.string();
-    const int out = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (out < 0) throw_errno(output);
-    int in = -1;
-    if (std::array<int, 2> ends{-1, -1}; command.open_input && ::pipe2(ends.data(), O_CLOEXEC) == 0) {
-        in = ends[0];
-        input_ = ends[1];
-    } else {
-        in = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    }
-    const pid_t parent = ::getpid();
-    // The child writes here why it failed; its end closes by itself when the program starts.
-    std::array<int, 2> failure{-1, -1};
-    if (::pipe2(failure.data(), O_CLOEXEC) != 0) throw_errno("pipe2");
-
-    pid_ = ::fork();
-    if (pid_ == 0) {
-        ::setpgid(0, 0);
-        ::prctl(PR_SET_PDEATHSIG, command.death_signal);
-        if (::getppid() != parent) ::_exit(127);
-        sigset_t none;
-        ::sigemptyset(&none);
-        ::sigprocmask(SIG_SETMASK, &none, nullptr);
-        ::signal(SIGPIPE, SIG_DFL);
-        ::dup2(in, STDIN_FILENO);
-        ::dup2(out, STDOUT_FILENO);
-        ::dup2(out, STDERR_FILENO);
-        // Asio's sockets are passed on to children; a listening one would stay open in them.
-        ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-        ::execve(program.c_str(), argv.data(), envp.data());
-        const int error = errno;
-        [[maybe_unused]] const auto written = ::write(failure[1], &error, sizeof error);
-        ::_exit(127);
-    }
-    const int forked = errno;
-    ::close(in);
-    ::close(out);
-    ::close(failure[1]);
-    // Until here the child has not set its death signal for certain, and this thread must not end.
-    int error = 0;
-    const bool failed = pid_ < 0 || ::read(failure[0], &error, sizeof error) > 0;
-    ::close(failure[0]);
-    if (failed) {
-        if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
-        errno = pid_ < 0 ? forked : error;
-        throw_errno(program.string());
-    }
-    // Both sides set the group, so that it is there whichever runs first.
-    ::setpgid(pid_, pid_);
-    pidfd_ = ::pidfd_open(pid_, 0);
-    if (pidfd_ < 0) {
-        const int unopened = errno;
-        ::kill(pid_, SIGKILL);
-        ::waitpid(pid_, nullptr, 0);
-        errno = unopened;
-        throw_errno("pidfd_open");
-    }
+    command.argv[0] = program.string();
+    const auto child = daemon::ChildProcess::start({.argv = std::move(command.argv),
+                                                    .env = std::move(command.env),
+                                                    .output = output_,
+                                                    .open_input = command.open_input,
+                                                    .death_signal = command.death_signal});
+    pid_ = child.pid;
+    pidfd_ = child.pidfd;
+    input_ = child.input;
 }
 
 Process::~Process() {
