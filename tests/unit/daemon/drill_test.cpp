@@ -261,6 +261,23 @@ TEST_F(ChildProcessTest, IsStoppedByTheSignalElseKilled) {
     EXPECT_EQ(deaf.stop(1ms), 128 + SIGKILL);
 }
 
+TEST_F(ChildProcessTest, KilledItLeavesNothingThatItStarted) {
+    pid_t grandchild = 0;
+    {
+        ChildProcess child(shell("sleep 1000 & echo $!; wait"));
+        while (said().find('\n') == std::string::npos) {
+        }
+        grandchild = std::stoi(said());
+        ASSERT_EQ(::kill(grandchild, 0), 0);
+    }
+    // It is a zombie until whoever inherited it looks.
+    while (::kill(grandchild, 0) == 0) {
+        std::ostringstream state;
+        state << std::ifstream("/proc/" + std::to_string(grandchild) + "/stat").rdbuf();
+        if (state.str().find(") Z ") != std::string::npos) break;
+    }
+}
+
 TEST_F(ChildProcessTest, AProgramThatIsNotThereIsAnError) {
     EXPECT_THROW(ChildProcess({.argv = {"/nonexistent"}, .output = folder / "said"}), std::system_error);
 }
