@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <stdexcept>
+#include <tuple>
 #include <utility>
 
 #include <boost/json/parse.hpp>
@@ -43,8 +45,12 @@ json::value stored(const std::optional<WallTime>& time) {
     return time ? json::value(milliseconds_of(*time)) : json::value(nullptr);
 }
 
+/// Throws for what no clock says: nanoseconds have no room for it.
 WallTime time_of(const json::value& milliseconds) {
-    return WallTime(std::chrono::milliseconds(milliseconds.to_number<std::int64_t>()));
+    const auto since_1970 = std::chrono::milliseconds(milliseconds.to_number<std::int64_t>());
+    if (since_1970 < std::chrono::milliseconds(0) || since_1970 > std::chrono::hours(24 * 365 * 200))
+        throw std::out_of_range("no time");
+    return WallTime(since_1970);
 }
 
 std::optional<WallTime> time_if(const json::value& milliseconds) {
@@ -78,10 +84,18 @@ std::string bounded(std::string result) {
 }
 
 void add_change(Incident& incident, IncidentChange change) {
-    incident.changes.push_back(std::move(change));
-    if (incident.changes.size() <= most_changes) return;
-    incident.changes.erase(incident.changes.begin() + first_changes);
+    auto& changes = incident.changes;
+    changes.push_back(std::move(change));
+    if (changes.size() <= most_changes) return;
     ++incident.changes_left_out;
+    // The last of each probe stays: once that one leads, it says what is wrong.
+    auto surplus = changes.begin() + first_changes;
+    const auto is_last = [&](auto at) {
+        return std::none_of(std::next(at), changes.end(),
+                            [&](const auto& one) { return one.probe == at->probe; });
+    };
+    while (surplus != changes.end() && is_last(surplus)) ++surplus;
+    changes.erase(surplus != changes.end() ? surplus : changes.begin() + first_changes);
 }
 
 bool fails(const IncidentProbe& member) { return !member.until; }
@@ -229,6 +243,8 @@ void IncidentBook::end(Incident& incident, IncidentProbe& member, WallTime at, s
 void IncidentBook::drop_unconfirmed(Incident& incident, const std::string& probe) {
     std::erase_if(incident.probes, [&](const auto& member) { return member.probe == probe; });
     std::erase_if(incident.changes, [&](const auto& change) { return change.probe == probe; });
+    if (!incident.probes.empty())
+        incident.opened = std::ranges::min(incident.probes, {}, &IncidentProbe::since).since;
 }
 
 void IncidentBook::close_if_over(const std::string& id, WallTime at) {
@@ -243,6 +259,7 @@ void IncidentBook::close_if_over(const std::string& id, WallTime at) {
     }
     incident.closed = std::max(at, incident.opened);
     urgent_.insert(id);
+    drop_surplus(*incident.closed);
 }
 
 void IncidentBook::adopt(std::map<std::string, std::string, std::less<>> about, WallTime now) {
@@ -262,21 +279,33 @@ void IncidentBook::adopt(std::map<std::string, std::string, std::less<>> about, 
 }
 
 void IncidentBook::forget(WallTime now) {
-    const auto drop = [&](auto at) {
-        urgent_.insert(at->first);
-        return incidents_.erase(at);
-    };
     for (auto at = incidents_.begin(); at != incidents_.end();) {
-        const auto& closed = at->second.closed;
-        at = closed && now - *closed > limits_.keep ? drop(at) : std::next(at);
+        const auto next = std::next(at);
+        if (const auto& closed = at->second.closed; closed && now - *closed > limits_.keep) drop(at);
+        at = next;
     }
+    drop_surplus(now);
+}
+
+/// Those that ended first. One that ended in the future did so by a clock that has been set back since: it
+/// would outlast all that is yet to come.
+void IncidentBook::drop_surplus(WallTime now) {
     if (incidents_.size() <= limits_.most) return;
-    std::vector<std::pair<WallTime, std::string>> closed;
-    for (const auto& [id, incident] : incidents_)
-        if (incident.closed) closed.emplace_back(*incident.closed, id);
-    std::ranges::sort(closed);
-    closed.resize(std::min(closed.size(), incidents_.size() - limits_.most));
-    for (const auto& [when, id] : closed) drop(incidents_.find(id));
+    std::vector<std::map<std::string, Incident>::iterator> closed;
+    for (auto at = incidents_.begin(); at != incidents_.end(); ++at)
+        if (at->second.closed) closed.push_back(at);
+    const auto surplus = std::min(closed.size(), incidents_.size() - limits_.most);
+    const auto last = closed.begin() + static_cast<std::ptrdiff_t>(surplus);
+    std::ranges::partial_sort(closed, last, {}, [&](const auto& at) {
+        const WallTime when = *at->second.closed;
+        return std::tuple(when <= now, when, at->first);
+    });
+    std::for_each(closed.begin(), last, [&](const auto& at) { drop(at); });
+}
+
+void IncidentBook::drop(std::map<std::string, Incident>::iterator at) {
+    urgent_.insert(at->first);
+    incidents_.erase(at);
 }
 
 void IncidentBook::restore(std::string_view text, WallTime now) {
@@ -322,7 +351,7 @@ void IncidentBook::restore(std::string_view text, WallTime now) {
         for (const auto& member : younger->probes) {
             IncidentProbe* const known = member_of(incident, member.probe);
             if (known == nullptr) {
-                incident.probes.push_back(member);
+                if (incident.probes.size() < most_probes) incident.probes.push_back(member);
                 continue;
             }
             const IncidentProbe before = std::exchange(*known, member);
@@ -364,8 +393,9 @@ IncidentList IncidentBook::list(const IncidentWish& wish) const {
     newest_first(wanted);
     IncidentList list{.count = wanted.size()};
     const std::size_t size = std::clamp<std::size_t>(wish.on_a_page, 1, most_incidents_on_a_page);
-    for (std::size_t i = (std::max<std::size_t>(wish.page, 1) - 1) * size;
-         i < wanted.size() && list.incidents.size() < size; ++i)
+    const std::size_t before = std::max<std::size_t>(wish.page, 1) - 1;
+    if (before > wanted.size() / size) return list;
+    for (std::size_t i = before * size; i < wanted.size() && list.incidents.size() < size; ++i)
         list.incidents.push_back(without_results(*wanted[i]));
     return list;
 }

@@ -134,6 +134,8 @@ private:
     void end(Incident& incident, IncidentProbe& member, WallTime at, std::string_view how);
     void drop_unconfirmed(Incident& incident, const std::string& probe);
     void close_if_over(const std::string& id, WallTime at);
+    void drop_surplus(WallTime now);
+    void drop(std::map<std::string, Incident>::iterator at);
 
     IncidentLimits limits_{};
     std::map<std::string, Incident> incidents_{};                   ///< by id

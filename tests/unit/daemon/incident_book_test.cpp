@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -199,6 +201,7 @@ TEST_F(IncidentBookTest, WhatElseGoesWrongMeanwhileIsNamed) {
     EXPECT_EQ(ids({.open = false}), Strings{early});
     EXPECT_EQ(ids({.page = 2, .on_a_page = 2}), Strings{early});
     EXPECT_EQ(book.list({.page = 3, .on_a_page = 2}).count, 3U);
+    EXPECT_TRUE(ids({.page = SIZE_MAX / 2 + 2, .on_a_page = 2}).empty()) << "no page comes round again";
     EXPECT_FALSE(book.view("none"));
 }
 
@@ -254,6 +257,83 @@ TEST_F(IncidentBookTest, ACauseThatComesAndGoesFillsNothing) {
     EXPECT_EQ(book.take_changed(now + 11s).size(), 1U) << "that it is over cannot wait";
 }
 
+TEST_F(IncidentBookTest, AProbeThatFlapsFillsNothingBeforeTheNextRound) {
+    book.limit({.keep = 24h, .most = 10});
+    ran("push", "failed", 2);
+    const std::string open = ids().front();
+    std::set<std::string> stored;
+    for (int i = 0; i < 1000; ++i) {
+        ran("db", "failed", 2);
+        ran("db", "ok", 1);
+        ASSERT_LE(book.size(), 10U);
+        for (const auto& id : book.take_changed(Clock::now())) {
+            if (book.find(id) != nullptr)
+                stored.insert(id);
+            else
+                stored.erase(id);
+        }
+    }
+    EXPECT_EQ(book.size(), 10U);
+    EXPECT_EQ(stored.size(), 10U) << "nor is it stored any longer";
+    EXPECT_EQ(ids().back(), open);
+    EXPECT_EQ(book.open(), 1U);
+}
+
+TEST_F(IncidentBookTest, AClockThatWasSetBackHidesNothingOfWhatComes) {
+    wall += 24h * 365;
+    for (int i = 0; i < 10; ++i) {
+        ran("db", "failed", 2);
+        ran("db", "ok");
+    }
+    wall -= 24h * 365;
+    book.limit({.keep = 24h, .most = 10});
+    const std::string after = ran("db", "failed");
+    ran("db", "failed");
+    ran("db", "ok");
+    book.forget(wall);
+    EXPECT_EQ(book.size(), 10U);
+    EXPECT_NE(book.find(after), nullptr);
+    // Also within one incident.
+    const std::string across = ran("db", "failed");
+    ran("db", "failed");
+    wall -= 1h;
+    ran("db", "ok");
+    ASSERT_NE(book.find(across), nullptr);
+    EXPECT_EQ(book.find(across)->closed, book.find(across)->opened) << "it ends not before it began";
+}
+
+TEST_F(IncidentBookTest, WhoLeadsLaterStillSaysWhy) {
+    const std::string first = ran("callback", "failed");
+    for (int i = 0; i < 12; ++i) {
+        ran("callback", "failed", key());
+        ran("callback", "failed");
+    }
+    // Behind the twenty that stay, and before a hundred more.
+    ran("push", "failed", key());
+    ran("push", "failed", key());
+    for (int i = 0; i < 50; ++i) {
+        ran("callback", "failed", key());
+        ran("callback", "failed");
+    }
+    ran("callback", "ok", 2);
+    const Incident& incident = *book.find(first);
+    EXPECT_EQ(incident.changes.size(), 50U);
+    EXPECT_EQ(incident.lead().probe, "push");
+    EXPECT_EQ(incident.latest().probe, "push");
+    EXPECT_EQ(incident.latest().cause, "callback_api_key_mismatch");
+}
+
+TEST_F(IncidentBookTest, ASingleFailureBeforeItIsNotItsBeginning) {
+    const std::string single = ran("push", "failed");
+    ran("callback", "failed");
+    const WallTime began = wall;
+    ran("callback", "failed");
+    ran("push", "ok");
+    ASSERT_EQ(ids(), Strings{single}) << "whose run gave it its name";
+    EXPECT_EQ(book.find(single)->opened, began);
+    EXPECT_EQ(book.find(single)->probes.size(), 1U);
+}
+
 TEST_F(IncidentBookTest, AHugeResultLosesItsEvidence) {
     ProbeSettings& probe = probes.at("db");
     Env env;
@@ -288,6 +368,11 @@ TEST_F(IncidentBookTest, GoesOnAfterARestart) {
     adopt();
     texts.push_back("no JSON");
     texts.push_back("{}");
+    // A time that no clock has.
+    std::string spoilt = texts.front();
+    spoilt.replace(spoilt.find("\"opened\":"), 10, "\"opened\":999999");
+    spoilt.replace(spoilt.find("\"id\":\""), 6, "\"id\":\"spoilt");
+    texts.push_back(spoilt);
     for (const auto& text : texts) book.restore(text, wall);
     EXPECT_EQ(ids().size(), 2U);
     EXPECT_EQ(to_json(*book.find(first), true), before);
