@@ -1,22 +1,16 @@
 #include "daemon/notify.hpp"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
-#include <array>
 #include <exception>
 #include <utility>
 
-#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include "daemon/log.hpp"
-#include "probes/net/connection.hpp"
-#include "probes/net/http.hpp"
+#include "probes/net/one_request.hpp"
 #include "probes/net/quiet.hpp"
-#include "probes/net/resolver.hpp"
 
 namespace livecanary::daemon {
 
@@ -24,26 +18,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-using namespace std::chrono_literals;
-
-/// For one of several addresses of an Alertmanager, so that a dead one leaves time for the next.
-constexpr auto patience_for_address = 3s;
 /// Bytes of an answer that are kept to say why alerts were refused.
 constexpr std::size_t longest_words = 200;
-/// Bytes of an answer that are read at all.
-constexpr std::size_t longest_answer = 64 * 1024;
-
-/// RFC 4648.
-std::string base64(const std::string& text) {
-    std::string coded((text.size() + 2) / 3 * 4 + 1, '\0');
-    // The casts are OpenSSL's way of saying bytes.
-    const int size =
-        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(coded.data()),
-                        reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-    coded.resize(static_cast<std::size_t>(size));
-    return coded;
-}
-
 bool in_maintenance(const ProbeSettings& probe, WallTime now) {
     return std::ranges::any_of(probe.maintenance, [&](const auto& window) { return window.contains(now); });
 }
@@ -135,62 +111,28 @@ private:
     }
 
     asio::awaitable<Answer> post(std::string body) {
-        Answer answer;
-        const auto deadline = shared_.now() + book_.times().patience;
-        const auto url = net::parse_http_url(url_ + "/api/v2/alerts");
-        if (!url) {
-            answer.code = url.error();
-            co_return answer;
-        }
-        const auto dns = shared_.dns;  // a reload may bring another
-        const auto found = co_await dns->resolve(url->host, url->port, deadline);
-        // What is cut in one wait would not be cut in the next.
-        if (!found || stopping_) {
-            answer.code = found ? error_code(asio::error::operation_aborted) : found.error();
-            co_return answer;
-        }
-        net::Connection connection(shared_.executor);
-        for (const auto& endpoint : found->endpoints) {
-            const auto until = std::min<Clock::time_point>(deadline, shared_.now() + patience_for_address);
-            answer.code = co_await connection.connect(endpoint, until);
-            if (!answer.code || stopping_) break;
-        }
-        if (answer.code || stopping_) co_return answer;
-        if (url->tls) {
-            net::TlsOptions options;
-            options.server_name = url->host;
-            options.ca_file = access_.ca_file;
-            net::TlsFacts facts;
-            answer.code = co_await connection.start_tls(std::move(options), deadline, facts);
-            if (answer.code || stopping_) co_return answer;
-        }
-        net::HttpRequest request;
-        request.method = "POST";
-        request.target = url->target;
-        request.host = url->host_header();
-        request.headers = {
-            {"Content-Type", "application/json"}, {"User-Agent", "livecanary"}, {"Connection", "close"}};
+        net::UrlRequest asked;
+        asked.url = url_ + "/api/v2/alerts";
+        asked.ca_file = access_.ca_file;
+        // The status says it all: a body that breaks off changes nothing.
+        asked.part_will_do = true;
+        asked.request.method = "POST";
+        asked.request.headers = {{"Content-Type", "application/json"}, {"User-Agent", "livecanary"}};
         if (!access_.user.empty())
-            request.headers.emplace_back("Authorization",
-                                         "Basic " + base64(access_.user + ':' + access_.password.reveal()));
-        request.body = std::move(body);
-        net::HttpExchange exchange(connection);
-        const auto head = co_await exchange.send(request, deadline);
-        if (!head) {
-            answer.code = head.error();
+            asked.request.headers.emplace_back(
+                "Authorization", net::basic_authorization(access_.user, access_.password.reveal()));
+        asked.request.body = std::move(body);
+        const auto dns = shared_.dns;  // a reload may bring another
+        const auto deadline = shared_.now() + book_.times().patience;
+        const auto said = co_await net::request_url(*dns, std::move(asked), deadline);
+        Answer answer;
+        if (!said) {
+            answer.code = said.error();
             co_return answer;
         }
-        answer.status = head->status;
-        std::size_t read = 0;
-        while (read < longest_answer && !stopping_) {
-            const auto size = co_await exchange.read_body(buffer_, deadline);
-            // The status has said it all: a body that breaks off changes nothing.
-            if (!size || *size == 0) break;
-            read += *size;
-            for (std::size_t i = 0; i < *size && answer.words.size() < longest_words; ++i)
-                if (buffer_[i] >= ' ' && buffer_[i] < 0x7f) answer.words += static_cast<char>(buffer_[i]);
-        }
-        connection.close();
+        answer.status = said->head.status;
+        for (const char c : said->body)
+            if (c >= ' ' && c < 0x7f && answer.words.size() < longest_words) answer.words += c;
         co_return answer;
     }
 
@@ -201,7 +143,6 @@ private:
     Outbox outbox_;
     asio::steady_timer timer_;
     net::Background part_{};
-    std::array<std::uint8_t, 4096> buffer_{};
     std::uint64_t sent_ = 0, failed_ = 0;
     std::string trouble_{};  // what was said last; empty: all is well
     bool stopping_ = false;

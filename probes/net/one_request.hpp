@@ -21,7 +21,8 @@ struct HttpAnswer {
 inline constexpr std::size_t usual_answer = 64 * 1024;
 
 /// `request` to `server`, over TLS if `tls` is there. Errors are those of Connection and HttpExchange; an
-/// answer whose body breaks off is one (HttpError::closed_in_body).
+/// answer whose body breaks off is one (HttpError::closed_in_body). Who is cut gets operation_aborted, if not
+/// the exception that Asio throws then: what is cut in one wait would not be cut in the next.
 asio::awaitable<result<HttpAnswer>> request_at(tcp::endpoint server, HttpRequest request,
                                                std::optional<TlsOptions> tls, Clock::time_point deadline,
                                                std::size_t most = usual_answer);
@@ -32,6 +33,7 @@ struct UrlRequest {
     HttpRequest request{};  ///< its target and host are those of `url`
     std::string ca_file{};  ///< of https; empty: the system's trust
     std::size_t most = usual_answer;
+    bool part_will_do = false;  ///< a body that breaks off counts as one that is longer than `most`
 };
 
 /// Looks the host up and asks the first of its addresses that can be connected to; a dead one leaves time for
