@@ -50,7 +50,7 @@ std::string probe_link(std::string_view root, const std::string& probe) {
 std::string facts(const Incident& incident, std::string_view root, WallTime now) {
     const IncidentChange& latest = incident.latest();
     std::string out = "<dl>\n";
-    if (!latest.label().empty()) out += fact("cause", code(latest.label()));
+    if (!latest.label().empty()) out += label_fact(latest.label());
     out += fact("failed in", where(latest));
     out += fact("began", time_element(incident.opened, now));
     if (const auto alerted = incident.alerted()) out += fact("alerted", time_element(*alerted, now));
@@ -66,9 +66,8 @@ std::string facts(const Incident& incident, std::string_view root, WallTime now)
 std::string item(const Incident& incident, std::string_view root, WallTime now) {
     return "<li class=\"" + std::string(css_of(incident)) + "\">\n<h2><a href=\"" + std::string(root) +
            "incidents/" + percent_encoded(incident.id) + "\">" + html(title_of(incident)) +
-           "</a> <span class=\"state\">" + std::string(words_of(incident)) +
-           "</span></h2>\n<p class=\"sentence\">" + html(incident.latest().sentence) + "</p>\n" +
-           facts(incident, root, now) + "</li>\n";
+           "</a> <span class=\"state\">" + std::string(words_of(incident)) + "</span></h2>\n" +
+           sentence_element(incident.latest().sentence) + facts(incident, root, now) + "</li>\n";
 }
 
 std::string items(const std::vector<Incident>& incidents, std::string_view root, WallTime now) {
@@ -104,7 +103,8 @@ std::string filter(const IncidentWish& wish) {
 std::string changes(const Incident& incident, WallTime now) {
     std::string out = "<ol class=\"changes\">\n";
     for (const auto& change : incident.changes) {
-        out += "<li>" + time_element(change.at, now) + " " + html(change.sentence);
+        out += "<li>" + time_element(change.at, now) + " <span" + std::string(lang_of(change.sentence)) +
+               ">" + html(change.sentence) + "</span>";
         if (!change.label().empty()) out += " " + code(change.label());
         out += " <span class=\"run\">" + probe_link("../", change.probe) + ", failed in " + where(change) +
                ", run " + html(change.run_id) + "</span></li>\n";
@@ -167,7 +167,9 @@ std::string read_wish(std::string_view query, IncidentWish& wish) {
 
 std::string incidents_page(const IncidentList& list, const IncidentWish& wish, WallTime now) {
     const auto open = std::ranges::count_if(list.incidents, [](const auto& one) { return !one.closed; });
-    const std::string words = list.count == 0 ? "no incidents" : std::to_string(list.count) + " incidents";
+    const std::string words = list.count == 0   ? "no incidents"
+                              : list.count == 1 ? "1 incident"
+                                                : std::to_string(list.count) + " incidents";
     const std::size_t pages = std::max<std::size_t>(1, (list.count + wish.on_a_page - 1) / wish.on_a_page);
     std::string out = page_head(words + " – livecanary " + list.location, "");
     out += "<header>\n<h1>Incidents <span class=\"where\">" + html(list.location) +
@@ -197,9 +199,8 @@ std::string incident_page(const IncidentView& view, WallTime now, std::string_vi
            "</span></h1>\n<p role=\"status\" class=\"summary " + css + "\">" +
            std::string(words_of(incident)) + "</p>\n</header>\n<main id=\"main\" tabindex=\"-1\" class=\"" +
            css +
-           "\">\n<nav><a href=\"../incidents\">all incidents</a> · <a href=\"../\">all probes</a></nav>\n"
-           "<p class=\"sentence\">" +
-           html(incident.latest().sentence) + "</p>\n" + facts(incident, "../", now);
+           "\">\n<nav><a href=\"../incidents\">all incidents</a> · <a href=\"../\">all probes</a></nav>\n" +
+           sentence_element(incident.latest().sentence) + facts(incident, "../", now);
     const json::object result = result_of(lead);
     out +=
         why_sections(result, lang) + changes(incident, now) + members(incident, now) + seen_sections(result);

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <ctime>
 
+#include "probes/catalogue/catalogue.hpp"
+
 namespace livecanary::daemon {
 
 const StateWords& words_of(State state) { return state_words[static_cast<std::size_t>(state)]; }
@@ -79,7 +81,26 @@ std::string fact(std::string_view name, const std::string& escaped) {
     return "<div><dt>" + std::string(name) + "</dt><dd>" + escaped + "</dd></div>\n";
 }
 
-std::string cell(std::string_view text) { return "<td>" + html(text) + "</td>"; }
+std::string_view lang_of(std::string_view text) noexcept {
+    // U+4000 to U+9FFF begin with these bytes, and no other character has them.
+    const bool chinese = std::ranges::any_of(text, [](char c) {
+        return static_cast<unsigned char>(c) >= 0xe4 && static_cast<unsigned char>(c) <= 0xe9;
+    });
+    return chinese ? " lang=\"zh\"" : "";
+}
+
+std::string sentence_element(std::string_view text) {
+    if (text.empty()) return {};
+    return "<p class=\"sentence\"" + std::string(lang_of(text)) + ">" + html(text) + "</p>\n";
+}
+
+std::string label_fact(std::string_view label) {
+    return fact(class_from(label) ? "class" : "cause", "<code>" + html(label) + "</code>");
+}
+
+std::string cell(std::string_view text) {
+    return "<td" + std::string(lang_of(text)) + ">" + html(text) + "</td>";
+}
 
 std::string section(std::string_view title, const std::string& content) {
     return "<section>\n<h2>" + std::string(title) + "</h2>\n" + content + "</section>\n";

@@ -41,8 +41,16 @@ std::string until(std::chrono::milliseconds length);
 std::string stamp(WallTime time);
 /// The age of it, with its stamp; a dash if it is not set.
 std::string time_element(WallTime time, WallTime now);
+/// How a text is to be read out where that is not the page's English, as an attribute: ` lang="zh"` if it has
+/// Chinese characters, else nothing. Sentences are in the language of alerts, and what a server says is in
+/// its own.
+std::string_view lang_of(std::string_view text) noexcept;
+/// The sentence that says what is wrong; nothing if `text` is empty.
+std::string sentence_element(std::string_view text);
 /// A pair of a description list; `escaped` is markup.
 std::string fact(std::string_view name, const std::string& escaped);
+/// What a failure was taken for, as such a pair: a cause, or a class of causes.
+std::string label_fact(std::string_view label);
 /// A cell of a table; `text` is text.
 std::string cell(std::string_view text);
 /// `title`, `heads`, `rows` and `content` are markup.

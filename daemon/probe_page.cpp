@@ -84,22 +84,25 @@ std::string waterfall(const ProbeDetails& probe) {
 std::string causes(const json::object& latest) {
     std::string out;
     if (const auto sure = text_in(latest, "confidence"); !sure.empty())
-        out += "<p><strong>" + html(sure) + "</strong></p>\n";
+        out += "<p" + std::string(lang_of(sure)) + "><strong>" + html(sure) + "</strong></p>\n";
     if (const auto because = text_in(latest, "because"); !because.empty())
-        out += "<p>" + html(because) + "</p>\n";
+        out += "<p" + std::string(lang_of(because)) + ">" + html(because) + "</p>\n";
     if (const auto* const candidates = array_in(latest, "candidates")) {
         out += "<p>It may be:</p>\n<ol class=\"candidates\">\n";
         for (const auto& value : *candidates) {
             const auto& one = value.get_object();
-            out += "<li><code>" + html(text_in(one, "cause")) + "</code> " + html(text_in(one, "why")) +
-                   "</li>\n";
+            const auto why = text_in(one, "why");
+            out += "<li" + std::string(lang_of(why)) + "><code>" + html(text_in(one, "cause")) + "</code> " +
+                   html(why) + "</li>\n";
         }
         out += "</ol>\n";
     }
     if (const auto* const ruled_out = array_in(latest, "ruled_out")) {
         out += "<p>It is not:</p>\n<ul>\n";
-        for (const auto& value : *ruled_out)
-            out += "<li>" + html(std::string_view(value.get_string())) + "</li>\n";
+        for (const auto& value : *ruled_out) {
+            const std::string_view it = value.get_string();
+            out += "<li" + std::string(lang_of(it)) + ">" + html(it) + "</li>\n";
+        }
         out += "</ul>\n";
     }
     return out.empty() ? out : section("Why", out);
@@ -194,14 +197,14 @@ std::string probe_page(const ProbeDetails& probe, WallTime now, std::string_view
            std::string(state.css) +
            "\">\n<nav><a href=\"../\">all probes</a> · <a href=\"../incidents?probe=" +
            percent_encoded(status.name) + "\">its incidents</a></nav>\n";
-    if (!status.sentence.empty()) out += "<p class=\"sentence\">" + html(status.sentence) + "</p>\n";
+    out += sentence_element(status.sentence);
     out += "<p class=\"what\">" + html(status.target) + "</p>\n";
     out += "<dl>\n";
     const bool wrong = status.outcome == "failed" || status.outcome == "inconclusive";
-    if (wrong && !status.cause.empty()) out += fact("cause", "<code>" + html(status.cause) + "</code>");
+    if (wrong && !status.cause.empty()) out += label_fact(status.cause);
     if (wrong && !status.reason.empty())
-        out +=
-            fact("failed in", html(status.phase) + (status.phase.empty() ? "" : ": ") + html(status.reason));
+        out += fact(status.outcome == "failed" ? "failed in" : "ended in",
+                    html(status.phase) + (status.phase.empty() ? "" : ": ") + html(status.reason));
     if (!status.outcome.empty()) {
         out += fact("since", time_element(status.since, now));
         out += fact("last run", time_element(status.last_run, now));

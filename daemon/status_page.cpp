@@ -61,13 +61,14 @@ std::string item(const ProbeStatus& probe, WallTime now) {
     std::string out = "<li id=\"probe-" + html(probe.name) + "\" class=\"" + std::string(state.css) +
                       "\">\n<h2><a href=\"probes/" + percent_encoded(probe.name) + "\">" + html(probe.name) +
                       "</a> <span class=\"state\">" + std::string(state.words) + "</span></h2>\n";
-    if (!probe.sentence.empty()) out += "<p class=\"sentence\">" + html(probe.sentence) + "</p>\n";
+    out += sentence_element(probe.sentence);
     out += "<p class=\"what\">" + html(probe.kind) + " · <span class=\"target\">" + html(probe.target) +
            "</span></p>\n";
     out += hops(probe) + strip(probe) + "<dl>\n";
-    if (wrong && !probe.cause.empty()) out += fact("cause", "<code>" + html(probe.cause) + "</code>");
+    if (wrong && !probe.cause.empty()) out += label_fact(probe.cause);
     if (wrong && !probe.reason.empty())
-        out += fact("failed in", html(probe.phase) + (probe.phase.empty() ? "" : ": ") + html(probe.reason));
+        out += fact(probe.outcome == "failed" ? "failed in" : "ended in",
+                    html(probe.phase) + (probe.phase.empty() ? "" : ": ") + html(probe.reason));
     if (!probe.outcome.empty()) {
         out += fact("since", time_element(probe.since, now));
         out += fact("last run", time_element(probe.last_run, now));

@@ -61,7 +61,12 @@ TEST(IncidentPage, SaysWhatWhenWhyAndWhatToDo) {
         EXPECT_TRUE(shows(page, part)) << part;
     EXPECT_FALSE(shows(page, "style=")) << "the policy forbids it";
     EXPECT_FALSE(shows(page, "At the same time"));
-    EXPECT_TRUE(shows(incident_page(view, page_now, "zh"), "统一密钥。"));
+    IncidentView chinese = view;
+    chinese.incident.changes.back().sentence = "回调密钥不一致";
+    const std::string page_in_chinese = incident_page(chinese, page_now, "zh");
+    for (const char* part : {"统一密钥。", "<p class=\"sentence\" lang=\"zh\">回调密钥不一致</p>",
+                             "</time> <span lang=\"zh\">回调密钥不一致</span>", "</time> <span>Refused"})
+        EXPECT_TRUE(shows(page_in_chinese, part)) << part;
 }
 
 TEST(IncidentPage, OfOneThatIsOverSaysHowLongItLasted) {
@@ -87,6 +92,8 @@ TEST(IncidentPage, ListsThemAPageAtATime) {
                              "?page=3&amp;probe=a%26b&amp;state=open\">next", "value=\"a&amp;b\"",
                              "<option value=\"open\" selected>"})
         EXPECT_TRUE(shows(page, part)) << part;
+    EXPECT_TRUE(
+        shows(incidents_page({.incidents = {key_changed()}, .count = 1}, {}, page_now), ">1 incident<"));
     const std::string none = incidents_page({}, {}, page_now);
     EXPECT_TRUE(shows(none, "no incidents"));
     EXPECT_FALSE(shows(none, "page 1"));

@@ -59,6 +59,7 @@ TEST(ProbePage, ShowsWhyAndWhatToDo) {
           "push_wrong_hotlink_key: the backup key is refused alike",
           "<td>backup_key</td><td>failed</td><td>refused alike</td>",
           "<td>publish</td><td>status_code</td><td>NetStream.Publish.BadName</td>",
+          "<dt>class</dt><dd><code>push_refused</code></dd>",
           "<p class=\"fix\" lang=\"en\">Renew the URL.</p>", "livecanary causes push_refused",
           "publish (failed)</th><td class=\"time\">30 ms</td><td class=\"time\">–</td>",
           "tcp</th><td class=\"time\">10 ms</td><td class=\"time\">20 ms</td>"})

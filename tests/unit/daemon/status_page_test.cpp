@@ -69,6 +69,20 @@ TEST(StatusPage, SaysWhatIsWrongSinceWhenAndWhatComesNext) {
         EXPECT_TRUE(has(page, part)) << part;
 }
 
+TEST(StatusPage, SaysWhichOfItIsChineseAndWhichIsNotSure) {
+    ProbeStatus refused = probe("push-main", "failed"), unproven = probe("push-backup", "inconclusive");
+    refused.sentence = "推流被拒绝 (publish: closed)";
+    refused.cause = "push_refused";
+    refused.reason = unproven.reason = "closed";
+    unproven.sentence = "the network is away – or we are";
+    const std::string page = status_page({.probes = {refused, unproven}}, now);
+    for (const char* part :
+         {"<p class=\"sentence\" lang=\"zh\">推流被拒绝 (publish: closed)</p>",
+          "<p class=\"sentence\">the network is away – or we are</p>",
+          "<dt>class</dt><dd><code>push_refused</code></dd>", "<dt>failed in</dt>", "<dt>ended in</dt>"})
+        EXPECT_TRUE(has(page, part)) << part;
+}
+
 TEST(StatusPage, AProbeThatIsFineDoesNotShowItsLastTrouble) {
     ProbeStatus fine = probe("push-main", "ok");
     fine.phase = "publish";
