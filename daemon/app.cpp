@@ -36,6 +36,7 @@
 #include "daemon/sweep.hpp"
 #include "daemon/version.hpp"
 #include "daemon/web.hpp"
+#include "daemon/web_tls.hpp"
 #include "probes/net/background.hpp"
 #include "probes/net/connection.hpp"
 
@@ -52,6 +53,8 @@ constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 /// What a stop may take; a unit file's TimeoutStopSec is longer.
 constexpr auto stop_patience = 4500ms;
 constexpr auto clock_check_period = 30s;
+/// A renewed certificate is served that much later at most.
+constexpr auto renewal_check_period = 1min;
 constexpr std::size_t probes_between_yields = 8;
 
 std::string environment(const char* name) {
@@ -69,6 +72,11 @@ std::string watchdog_usec() {
 asio::awaitable<Loaded> load(std::string path) {
     Loaded loaded = load_settings(path, config::real_surroundings());
     co_return loaded;
+}
+
+/// The same for [web.tls].
+asio::awaitable<WebTlsRead> read_again(WebTlsFiles files) {
+    co_return read_web_tls(files, config::real_surroundings(), std::chrono::system_clock::now());
 }
 
 void say(log::Level level, std::string_view message, const log::Fields& fields) {
@@ -95,6 +103,8 @@ private:
     void on_ended(Runner* runner);
     void alerts_loaded();
     std::string own_url() const;
+    WebAccess web_access() const;
+    void look_at_web_access() const;
     std::shared_ptr<const ProbeSettings> configured(const std::string& probe) const;
     Exchange::Answerer answerer(const std::string& probe) const;
     std::vector<std::shared_ptr<const ProbeSettings>> all_configured() const;
@@ -112,6 +122,7 @@ private:
     void listen_to_signals();
     asio::awaitable<void> watch();
     asio::awaitable<void> check_clock();
+    asio::awaitable<void> renew_certificate();
     void spawn(asio::awaitable<void> work);
 
     AppOptions options_;
@@ -137,6 +148,7 @@ private:
     std::unique_ptr<IncidentKeeper> incidents_{};  // likewise
     std::unique_ptr<Sweeper> sweeper_{};           // null before it starts and after it has ended
     std::unique_ptr<WebServer> web_{};
+    config::Secret local_key_{};
     std::list<net::Background> background_{};
     asio::steady_timer stop_deadline_{io_};
     asio::steady_timer reloaded_{io_};
@@ -234,7 +246,20 @@ std::string App::own_url() const {
     boost::system::error_code ec;
     if (address.is_unspecified())
         if (auto name = asio::ip::host_name(ec); !ec && !name.empty()) host = std::move(name);
-    return "http://" + host + ':' + std::to_string(endpoint.port());
+    return (settings_.web_tls ? "https://" : "http://") + host + ':' + std::to_string(endpoint.port());
+}
+
+WebAccess App::web_access() const {
+    return {.tls = settings_.web_tls, .users = settings_.web_users, .local_key = local_key_};
+}
+
+/// With addresses of the command line: check-config knows only the configured ones.
+void App::look_at_web_access() const {
+    if (settings_.web_users.empty() || settings_.web_tls || options_.listen.empty()) return;
+    for (const auto& endpoint : web_->endpoints())
+        if (!endpoint.address().is_loopback())
+            return log::warn("passwords for the pages go over the network as they are: set [web.tls]",
+                             {{"address", endpoint.address().to_string()}});
 }
 
 std::shared_ptr<const ProbeSettings> App::configured(const std::string& probe) const {
@@ -275,6 +300,8 @@ void App::adopt(Settings settings) {
     }
     settings.probes.clear();
     settings_ = std::move(settings);
+    web_->adopt(web_access());
+    look_at_web_access();
     Notifier::Probes probes;
     for (const auto& [name, probe] : wanted) probes.push_back(probe);
     incidents_->adopt({.keep = settings_.keep_incidents, .most = settings_.most_incidents}, probes);
@@ -445,6 +472,11 @@ boost::json::object App::own_status() const {
              {{"open", incidents_ ? incidents_->book().open() : 0},
               {"kept", incidents_ ? incidents_->book().size() : 0}}},
             {"alerting", std::move(alerting_to)},
+            {"web",
+             {{"tls", settings_.web_tls != nullptr},
+              {"certificate_not_after",
+               settings_.web_tls ? boost::json::value(rfc3339(settings_.web_tls->not_after)) : nullptr},
+              {"users", settings_.web_users.size()}}},
             {"clock", std::move(clock)}};
 }
 
@@ -539,6 +571,32 @@ asio::awaitable<void> App::check_clock() {
     }
 }
 
+/// Takes a certificate that was renewed without a reload. One that is wrong, such as a half written one, is
+/// said once; the one before stays.
+asio::awaitable<void> App::renew_certificate() {
+    asio::steady_timer timer(io_);
+    std::string said;
+    for (;;) {
+        timer.expires_after(renewal_check_period);
+        if (auto [ec] = co_await timer.async_wait(no_throw); ec) co_return;
+        const auto before = settings_.web_tls;
+        if (!before) continue;
+        auto work = read_again(before->files);
+        const auto read = co_await asio::co_spawn(worker_, std::move(work), asio::use_awaitable);
+        // A reload has come between.
+        if (settings_.web_tls != before) continue;
+        std::string trouble;
+        for (const auto& one : read.troubles)
+            if (trouble.empty() && (!one.warning || read.tls)) trouble = one.words;
+        if (!trouble.empty() && trouble != said) log::warn("[web.tls]", {{"trouble", trouble}});
+        said = trouble;
+        if (!read.tls || read.tls->digest == before->digest) continue;
+        settings_.web_tls = read.tls;
+        web_->adopt(web_access());
+        log::info("the pages' certificate was renewed", {{"not_after", rfc3339(read.tls->not_after)}});
+    }
+}
+
 void App::stop(int signal) {
     if (stopping_) return;
     stopping_ = true;
@@ -603,8 +661,16 @@ int App::run() {
     backend.unhealthy = [this] { return unhealthy(); };
     backend.not_ready = [this] { return ready_ ? std::string() : std::string("starting or stopping"); };
     backend.reload = [this] { return reload(); };
+    backend.refused = [](const std::string& what, const std::string& client, std::uint64_t count) {
+        log::warn(what, {{"client", client}, {"count", std::to_string(count)}});
+    };
+    std::string no_key;
+    local_key_ = make_local_key(settings_.state_directory, no_key);
+    if (!no_key.empty() && !settings_.web_users.empty())
+        log::warn("`livecanary bundle` will not be let in", {{"error", no_key}});
     WebOptions web{.listen = options_.listen.empty() ? settings_.web_listen : options_.listen,
-                   .lifecycle = options_.lifecycle};
+                   .lifecycle = options_.lifecycle,
+                   .access = web_access()};
     try {
         web_ = std::make_unique<WebServer>(std::move(web), io_.get_executor(), std::move(backend));
     } catch (const std::exception& e) {
@@ -635,6 +701,7 @@ int App::run() {
     spawn(measure_lag(shared_.lag, std::move(seen)));
     spawn(watch());
     spawn(check_clock());
+    spawn(renew_certificate());
     ready_ = true;
     systemd_.ready("running");
     log::info("started", {{"version", std::string(version())},

@@ -15,6 +15,7 @@
 #include "config/nearest.hpp"
 #include "config/source.hpp"
 #include "config/units.hpp"
+#include "daemon/web_settings.hpp"
 
 namespace livecanary::daemon {
 namespace {
@@ -215,8 +216,9 @@ std::string identity_of(const Reader& table, const ProbeSettings& probe,
 /// Reads all files into one Loaded. Everything but the probes first: their defaults may stand in any file.
 class Loader {
 public:
-    Loader(Loaded& loaded, const config::Surroundings& surroundings, std::span<const Kind* const> kinds)
-        : loaded_(&loaded), settings_(&loaded.settings), kinds_(kinds) {
+    Loader(Loaded& loaded, const config::Surroundings& surroundings, std::span<const Kind* const> kinds,
+           WallTime now)
+        : loaded_(&loaded), settings_(&loaded.settings), kinds_(kinds), now_(now) {
         settings_->location = location_of(surroundings.host_name);
         // Several, if the unit has several (systemd.exec(5)); the first is ours.
         const auto directories = surroundings.environment("STATE_DIRECTORY").value_or("");
@@ -234,10 +236,11 @@ public:
             config::File& file = files.emplace_back(source.file());
             file.secrets = &secrets_;
             file.references = &references_;
-            roots.emplace_back(*source.table(), "", file);
+            Reader& root = roots.emplace_back(*source.table(), "", file);
+            read_tables(root, *source.table(), file);
         }
         config::forbid_repeats(sources, loaded_->mistakes);
-        for (Reader& root : roots) read_tables(root);
+        look_at_users();
         for (Reader& root : roots) {
             for (Reader& probe : root.tables("probe")) read_probe(probe);
             root.unread();
@@ -269,7 +272,8 @@ private:
         settings_->probes.push_back(std::move(probe));
     }
 
-    void read_tables(Reader& root) {
+    /// `table` is what `root` reads.
+    void read_tables(Reader& root, const toml::table& table, const config::File& file) {
         if (auto in = root.table("daemon")) {
             std::string location = settings_->location;
             in->optional("location", location);
@@ -288,6 +292,11 @@ private:
         if (auto in = root.table("web")) {
             read_list(*in, "listen", settings_->web_listen, is_listen_address,
                       R"(expected an address and port such as "127.0.0.1:9877", "[::1]:9877" or ":9877")");
+            const toml::table& web = *table["web"].as_table();
+            read_web_access(*in, web, file, now_, *settings_);
+            over_tls_ = over_tls_ || in->has("tls");
+            if (in->has("users") && users_.file.empty())
+                users_ = {.file = file.name, .at = in->at("users"), .key = "web.users"};
             in->unread();
         }
         if (auto in = root.table("dns")) {
@@ -313,6 +322,18 @@ private:
             read_timing(*in, defaults_);
             in->unread();
         }
+    }
+
+    /// Where it listens may stand in another file than its users.
+    void look_at_users() {
+        const bool bare = !settings_->web_users.empty() && !over_tls_ &&
+                          !std::ranges::all_of(settings_->web_listen, is_loopback);
+        if (!bare || users_.file.empty()) return;
+        users_.message =
+            "passwords go over the network as they are: set [web.tls], or let [web] listen on 127.0.0.1 only";
+        users_.warning = true;
+        users_.place = config::Place::table;
+        loaded_->mistakes.push_back(users_);
     }
 
     void read_alerting(Reader& in) {
@@ -441,8 +462,11 @@ private:
     Loaded* loaded_;
     Settings* settings_;
     std::span<const Kind* const> kinds_;
+    WallTime now_;
     std::vector<std::string_view> kind_names_{};
     Defaults defaults_{};
+    bool over_tls_ = false;
+    config::Mistake users_{};  // without its message: where [web.users] stands first
     std::map<std::string, Named, std::less<>> names_{};
     std::vector<config::Secret> secrets_{};  // of the probe being read
     std::vector<config::Reference> references_{};
@@ -455,10 +479,10 @@ bool Loaded::ok() const noexcept {
 }
 
 Loaded load_settings(const std::string& path, const config::Surroundings& surroundings,
-                     std::span<const Kind* const> kinds) {
+                     std::span<const Kind* const> kinds, WallTime now) {
     Loaded loaded;
     const auto sources = config::read_sources(path, surroundings, loaded.mistakes);
-    Loader(loaded, surroundings, kinds).load(sources);
+    Loader(loaded, surroundings, kinds, now).load(sources);
     return loaded;
 }
 

@@ -3,15 +3,19 @@
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "config/reader.hpp"
 #include "config/window.hpp"
+#include "daemon/web_users.hpp"
 #include "probes/core/probe.hpp"
 
 namespace livecanary::daemon {
+
+struct WebTls;  // web_tls.hpp
 
 /// One `[[probe]]`.
 struct ProbeSettings {
@@ -54,6 +58,8 @@ struct Settings {
     std::chrono::milliseconds controls_gap{60'000};  ///< least time between two rounds of a probe's controls
     bool reference = true;                           ///< the built-in probe of ourselves
     std::vector<std::string> web_listen{"127.0.0.1:9877"};  ///< "127.0.0.1:9877", "[::1]:9877", ":9877"
+    std::shared_ptr<const WebTls> web_tls{};                ///< null: plain HTTP
+    WebUsers web_users{};                                   ///< empty: everybody sees the pages
     std::vector<std::string> dns_servers{};    ///< "192.0.2.1" or "192.0.2.1:53"; empty: the system's
     std::vector<std::string> anchors{};        ///< http(s) URLs of neutral targets
     std::vector<std::string> alertmanagers{};  ///< http(s) URLs, without /api/v2 and a slash at the end
@@ -76,8 +82,9 @@ struct Loaded {
 };
 
 /// Reads `path` and conf.d/*.toml beside it in name order. Blocking: files only. Tests bring their own
-/// `kinds`.
+/// `kinds`. `now` tells whether a certificate is valid.
 Loaded load_settings(const std::string& path, const config::Surroundings& surroundings,
-                     std::span<const Kind* const> kinds = all_kinds());
+                     std::span<const Kind* const> kinds = all_kinds(),
+                     WallTime now = std::chrono::system_clock::now());
 
 }  // namespace livecanary::daemon

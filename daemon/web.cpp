@@ -1,7 +1,8 @@
 // Theory of operation. One thread runs the web loop, and everything here belongs to it. A connection is the
-// coroutine `serve`: read a request, answer it, until the client or `stop` ends it. Answers come from the
-// rooms beside this one: `web_pages`, `web_api`, `web_probe` and `web_events`; what only the probe loop knows
-// is asked there through `web_questions`.
+// coroutine `serve`: shake hands if there is TLS, then read a request, let it in, answer it, until the client
+// or `stop` ends it. Whether it is let in, says `web_doorkeeper`. Answers come from the rooms beside this
+// one: `web_pages`, `web_api`, `web_probe` and `web_events`; what only the probe loop knows is asked there
+// through `web_questions`.
 #include "daemon/web.hpp"
 
 #include <array>
@@ -18,20 +19,23 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 
 #include "daemon/gzip.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/web_api.hpp"
+#include "daemon/web_client.hpp"
+#include "daemon/web_doorkeeper.hpp"
 #include "daemon/web_events.hpp"
 #include "daemon/web_pages.hpp"
 #include "daemon/web_probe.hpp"
 #include "daemon/web_questions.hpp"
 #include "daemon/web_reply.hpp"
+#include "daemon/web_tls.hpp"
 
 namespace livecanary::daemon {
 namespace {
@@ -52,7 +56,10 @@ constexpr std::uint32_t header_limit = 8 * 1024;  // bytes; larger than any clie
 constexpr std::uint64_t body_limit = 64 * 1024;   // bytes; no request of ours needs a body
 constexpr std::size_t buffer_limit = 16 * 1024;   // bytes; holds one header and some of what follows
 constexpr std::size_t gzip_from = 512;            // bytes; below, coding costs more than it saves
-constexpr auto drain_time = std::chrono::seconds(1);
+constexpr auto refusals_told_every = std::chrono::minutes(1);
+constexpr std::string_view not_over_tls =
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"
+    "Content-Length: 53\r\n\r\nthis port speaks HTTPS: ask it with https:// instead\n";
 constexpr auto accept_pause = std::chrono::milliseconds(100);
 
 using Response = http::response<http::string_body>;
@@ -124,6 +131,22 @@ std::string serialize(std::vector<prometheus::MetricFamily> families) {
     return std::move(out).str();
 }
 
+/// Who asks whether we live is a supervisor that has no password; it learns nothing else.
+bool is_for_everybody(std::string_view path) { return path == "/-/healthy" || path == "/-/ready"; }
+
+Reply unknown_client() {
+    Reply reply = sentence(http::status::unauthorized, "this page needs a user and a password");
+    reply.authenticate = R"(Basic realm="livecanary", charset="UTF-8")";
+    return reply;
+}
+
+Reply too_many_passwords() {
+    Reply reply =
+        sentence(http::status::service_unavailable, "too many passwords wait to be checked: ask again");
+    reply.retry_after = "1";
+    return reply;
+}
+
 /// What to tell a client whose request Beast refused; nothing if there is nobody left to tell.
 std::optional<Reply> complaint(const boost::system::error_code& error) {
     if (error == http::error::header_limit)
@@ -143,7 +166,9 @@ public:
     Impl(WebOptions options, asio::any_io_executor probe_loop, WebBackend backend)
         : options_(std::move(options)),
           backend_(std::move(backend)),
-          questions_(io_, std::move(probe_loop), options_.patience, backend_.trouble) {
+          questions_(io_, std::move(probe_loop), options_.patience, backend_.trouble),
+          doorkeeper_(io_, options_.client_limit, options_.is_password_of) {
+        take(options_.access);
         for (const std::string& listen : options_.listen) {
             acceptors_.push_back(listen_on(io_, listen));
             endpoints_.push_back(acceptors_.back().local_endpoint());
@@ -165,12 +190,16 @@ public:
         asio::post(io_, [this] { end(); });
     }
 
+    void adopt(WebAccess access) {
+        asio::post(io_, [this, access = std::move(access)] { take(access); });
+    }
+
     const std::vector<tcp::endpoint>& endpoints() const noexcept { return endpoints_; }
 
 private:
     /// One connection, known to the server while it lasts.
     struct Session {
-        Session(Impl& owner, tcp::socket socket) : server(owner), stream(std::move(socket)) {
+        Session(Impl& owner, tcp::socket socket) : server(owner), client(std::move(socket)) {
             server.sessions_.insert(this);
         }
         ~Session() {
@@ -182,7 +211,7 @@ private:
         Session& operator=(const Session&) = delete;
 
         Impl& server;
-        beast::tcp_stream stream;
+        web::Client client;
         bool answering = false;  ///< else it waits for a request and can be ended at once
     };
 
@@ -193,13 +222,19 @@ private:
         });
     }
 
+    void take(const WebAccess& access) {
+        tls_ = access.tls;
+        doorkeeper_.adopt(access.users, access.local_key);
+    }
+
     void end() {
         if (stopping()) return;
         questions_.stop();
+        doorkeeper_.stop();
         for (tcp::acceptor& acceptor : acceptors_) acceptor.close();
         room_.cancel();
         for (Session* session : sessions_)
-            if (!session->answering) session->stream.close();
+            if (!session->answering) session->client.close();
         if (!sessions_.empty()) spawn(end_sessions());
     }
 
@@ -207,7 +242,7 @@ private:
         last_call_.expires_after(options_.patience);
         if (sessions_.empty()) co_return;
         co_await last_call_.async_wait(no_throw);
-        for (Session* session : sessions_) session->stream.close();
+        for (Session* session : sessions_) session->client.close();
     }
 
     asio::awaitable<void> accept(tcp::acceptor& acceptor) {
@@ -231,48 +266,86 @@ private:
 
     asio::awaitable<void> serve(tcp::socket socket) {
         Session session(*this, std::move(socket));
+        const bool secured = co_await shake_hands(session.client);
+        if (!secured) co_return;
         beast::flat_buffer buffer(buffer_limit);
         bool more = true;
         while (more && !stopping()) {
-            http::request_parser<http::string_body> parser;
+            web::Client::Parser parser;
             parser.header_limit(header_limit);
             parser.body_limit(body_limit);
-            session.stream.expires_after(options_.client_limit);
-            const auto [read_error, read] =
-                co_await http::async_read(session.stream, buffer, parser, no_throw);
+            session.client.expires_after(options_.client_limit);
+            const auto read_error = co_await session.client.read(buffer, parser);
             std::optional<Reply> reply = read_error ? complaint(read_error) : std::optional<Reply>();
-            if (read_error && !reply) co_return;
+            if (read_error && !reply) break;
 
             const Request request = parser.release();
-            if (!reply && events_.takes(request)) {
-                co_await events_.serve(session.stream);
-                co_return;
-            }
             session.answering = true;
+            if (!reply) reply = co_await objection(request, session.client);
+            if (!reply && events_.takes(request)) {
+                session.answering = false;
+                co_await events_.serve(session.client);
+                break;
+            }
             if (!reply) reply = co_await answer(request);
             more = !read_error && request.keep_alive() && !stopping();
             Response response = finish(request, *std::move(reply), more);
-            session.stream.expires_after(stopping() ? options_.patience : options_.client_limit);
-            const auto [write_error, written] =
-                co_await http::async_write(session.stream, response, no_throw);
+            session.client.expires_after(stopping() ? options_.patience : options_.client_limit);
+            std::ostringstream head;
+            head << response.base();
+            const std::string head_text = std::move(head).str();
+            const auto write_error = co_await session.client.write(head_text, response.body());
             if (write_error) co_return;
-            if (read_error) co_await drain(session);
+            if (read_error) {
+                co_await session.client.drain(4 * body_limit);
+                co_return;
+            }
             session.answering = false;
         }
+        if (!stopping()) co_await session.client.finish();
     }
 
-    /// Takes what the client is still sending: closing at once would reset the connection, and the client
-    /// would lose our answer.
-    asio::awaitable<void> drain(Session& session) {
-        boost::system::error_code ignored;
-        session.stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
-        session.stream.expires_after(drain_time);
-        std::array<char, 4096> sink;
-        for (std::uint64_t taken = 0; taken < 4 * body_limit;) {
-            const auto [error, size] = co_await session.stream.async_read_some(asio::buffer(sink), no_throw);
-            if (error) co_return;
-            taken += size;
+    /// False: it is over. Of TLS, if there is any.
+    asio::awaitable<bool> shake_hands(web::Client& client) {
+        if (!tls_) co_return true;
+        client.expires_after(options_.client_limit);
+        const auto error = co_await client.start_tls(tls_->context);
+        if (!error) co_return true;
+        // Who connects and says nothing, such as a load balancer's check, is no failure worth a line.
+        const bool silent = error == asio::error::eof || error == asio::ssl::error::stream_truncated ||
+                            error == asio::error::connection_reset || error == asio::error::operation_aborted;
+        if (!silent) tell(handshakes_, "a TLS handshake failed: " + error.message(), client);
+        if (web::is_plain_http(error)) {
+            co_await client.write_plainly(not_over_tls);
+            co_await client.drain(4 * body_limit);
         }
+        co_return false;
+    }
+
+    /// Why the request gets no answer of its own; nothing if it does.
+    asio::awaitable<std::optional<Reply>> objection(const Request& request, const web::Client& client) {
+        if (is_for_everybody(web::target_of(request).path)) co_return std::nullopt;
+        const auto said = web::field(request, http::field::authorization);
+        const auto verdict = co_await doorkeeper_.judge(std::string(said));
+        if (verdict == web::Doorkeeper::Verdict::enters) co_return std::nullopt;
+        if (verdict == web::Doorkeeper::Verdict::busy) co_return too_many_passwords();
+        // A browser first asks without.
+        if (!said.empty()) tell(logins_, "a wrong user or password for the pages", client);
+        co_return unknown_client();
+    }
+
+    /// How often clients have failed in one way, and when that was last told.
+    struct Refusals {
+        std::uint64_t count = 0;
+        std::optional<std::chrono::steady_clock::time_point> told{};
+    };
+    void tell(Refusals& refusals, const std::string& what, const web::Client& client) {
+        ++refusals.count;
+        const auto now = std::chrono::steady_clock::now();
+        if (!backend_.refused || (refusals.told && now - *refusals.told < refusals_told_every)) return;
+        questions_.tell([refused = backend_.refused, what, address = client.address(),
+                         count = refusals.count] { refused(what, address, count); });
+        refusals = {.told = now};
     }
 
     asio::awaitable<Reply> answer(const Request& request) {
@@ -291,7 +364,7 @@ private:
         if (path == "/metrics") co_return co_await metrics();
         if (path == "/-/healthy") co_return co_await state(backend_.unhealthy, "livecanary is healthy");
         if (path == "/-/ready") co_return co_await state(backend_.not_ready, "livecanary is ready");
-        if (path == "/-/reload") co_return co_await reload();
+        if (path == "/-/reload") co_return co_await reload(request);
         if (web::ProbeRuns::access(path) != Access::none) co_return co_await probe_runs_.answer(request);
         co_return sentence(http::status::service_unavailable, "too many pages are being told of changes");
     }
@@ -328,11 +401,13 @@ private:
         co_return sentence(http::status::ok, fine);
     }
 
-    asio::awaitable<Reply> reload() {
+    asio::awaitable<Reply> reload(const Request& request) {
         if (!options_.lifecycle)
             co_return sentence(http::status::forbidden,
                                "reloading over HTTP is off: start livecanary with --web.enable-lifecycle, or "
                                "send it SIGHUP");
+        if (web::is_foreign(request))
+            co_return sentence(http::status::forbidden, "this was sent by another site's page");
         Question<std::string> question = backend_.reload;
         const auto answer = co_await questions_.ask(std::move(question));
         if (!answer->value) co_return questions_.no_answer(answer->failed);
@@ -354,6 +429,12 @@ private:
         response.set("X-Content-Type-Options", "nosniff");
         response.set("Referrer-Policy", "no-referrer");
         response.set(http::field::vary, "Accept-Encoding");
+        if (!reply.authenticate.empty())
+            response.set(http::field::www_authenticate,
+                         beast::string_view(reply.authenticate.data(), reply.authenticate.size()));
+        if (!reply.retry_after.empty())
+            response.set(http::field::retry_after,
+                         beast::string_view(reply.retry_after.data(), reply.retry_after.size()));
         if (!reply.location.empty()) response.set(http::field::location, reply.location);
         if (!reply.allow.empty())
             response.set(http::field::allow, beast::string_view(reply.allow.data(), reply.allow.size()));
@@ -375,6 +456,9 @@ private:
     const WebBackend backend_;
     asio::io_context io_{1};
     web::Questions questions_;
+    web::Doorkeeper doorkeeper_;
+    std::shared_ptr<const WebTls> tls_{};
+    Refusals handshakes_{}, logins_{};
     web::EventStreams events_{options_, backend_, questions_};
     web::Pages pages_{options_, backend_, questions_};
     web::Api api_{options_, backend_, questions_};
@@ -394,6 +478,8 @@ WebServer::WebServer(WebOptions options, asio::any_io_executor probe_loop, WebBa
 WebServer::~WebServer() = default;
 
 void WebServer::stop() { impl_->stop(); }
+
+void WebServer::adopt(WebAccess access) { impl_->adopt(std::move(access)); }
 
 const std::vector<tcp::endpoint>& WebServer::endpoints() const noexcept { return impl_->endpoints(); }
 

@@ -14,6 +14,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include "config/secret.hpp"
+#include "daemon/web_users.hpp"
 #include "probes/core/run.hpp"
 
 namespace livecanary::daemon {
@@ -38,6 +40,7 @@ struct IncidentWish;
 struct IncidentList;
 struct IncidentView;
 struct ProbeNow;  // probe_now.hpp
+struct WebTls;    // web_tls.hpp
 
 /// One probe as the status page shows it.
 struct ProbeStatus {
@@ -93,6 +96,16 @@ struct WebBackend {
     std::function<boost::asio::awaitable<std::string>()> reload{};
     /// Told about an exception that cost a request its answer: a bug of ours, for the log. May be empty.
     std::function<void(const std::string& what)> trouble{};
+    /// Told about clients that were not let in, at most once a minute for each way to fail: what happened,
+    /// the last one's address, and how many there were since. May be empty.
+    std::function<void(const std::string& what, const std::string& client, std::uint64_t count)> refused{};
+};
+
+/// How the pages are served, and to whom.
+struct WebAccess {
+    std::shared_ptr<const WebTls> tls{};  ///< null: plain HTTP
+    WebUsers users{};                     ///< empty: everybody
+    config::Secret local_key{};           ///< opens as a user does (make_local_key()); empty: there is none
 };
 
 struct WebOptions {
@@ -101,13 +114,17 @@ struct WebOptions {
     bool lifecycle = false;
     /// How long the probe loop may take for an answer; after it, 503.
     std::chrono::milliseconds patience{2000};
-    /// How long a client may take to send a request, or to take the answer; also how long a connection may
-    /// stay idle.
+    /// How long a client may take to send a request, to take the answer, or for a TLS handshake; also how
+    /// long a connection may stay idle, and a password waits to be checked.
     std::chrono::milliseconds client_limit{10'000};
     /// Served at once; further ones wait in the kernel's queue.
     std::size_t max_connections = 64;
     /// Of these, pages that are told of changes (/events).
     std::size_t max_streams = 24;
+    WebAccess access{};
+    /// See web::Doorkeeper::Check.
+    std::function<bool(const config::Secret& hash, const config::Secret& password)> is_password_of =
+        daemon::is_password_of;
     /// How often such a page is told at most.
     std::chrono::milliseconds news_every{1000};
     /// For the header `Date` and the ages on the page. Called on the web thread.
@@ -126,6 +143,9 @@ public:
     void stop();
     WebServer(const WebServer&) = delete;
     WebServer& operator=(const WebServer&) = delete;
+
+    /// For connections, and requests of those that stand, from now on. From any thread.
+    void adopt(WebAccess access);
 
     /// The addresses really bound, in the order of `listen`.
     const std::vector<boost::asio::ip::tcp::endpoint>& endpoints() const noexcept;

@@ -41,12 +41,6 @@ Reply no_such(std::string_view thing) {
     return error(http::status::not_found, "not_found", "there is no such " + std::string(thing));
 }
 
-/// A form of ours, or a program; not a form of another site that a reader's browser sends.
-bool is_foreign(const Request& request) {
-    const auto site = request["Sec-Fetch-Site"];
-    return !site.empty() && site != "same-origin" && site != "none";
-}
-
 }  // namespace
 
 Access Api::access(std::string_view path) {

@@ -1,8 +1,6 @@
 #include "daemon/web_events.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 namespace livecanary::daemon::web {
 
@@ -20,7 +18,7 @@ bool EventStreams::takes(const Request& request) const {
            streams_ < options_.max_streams;
 }
 
-asio::awaitable<void> EventStreams::serve(boost::beast::tcp_stream& client) {
+asio::awaitable<void> EventStreams::serve(Client& client) {
     ++streams_;
     std::string text =
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
@@ -30,8 +28,7 @@ asio::awaitable<void> EventStreams::serve(boost::beast::tcp_stream& client) {
     while (!questions_.stopping()) {
         if (!text.empty()) {
             client.expires_after(options_.client_limit);
-            const auto [error, written] =
-                co_await asio::async_write(client, asio::buffer(text), asio::as_tuple(asio::use_awaitable));
+            const auto error = co_await client.write(text);
             if (error) break;
             text.clear();
             last_word = asio::steady_timer::clock_type::now();

@@ -4,9 +4,9 @@
 #include <cstddef>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 
 #include "daemon/web.hpp"
+#include "daemon/web_client.hpp"
 #include "daemon/web_questions.hpp"
 #include "daemon/web_reply.hpp"
 
@@ -24,7 +24,7 @@ public:
     bool takes(const Request& request) const;
     /// Server-sent events (HTML Living Standard, 9.2): `changed` when there are new results. Until the client
     /// hangs up, the daemon stops, or the probe loop does not answer.
-    boost::asio::awaitable<void> serve(boost::beast::tcp_stream& client);
+    boost::asio::awaitable<void> serve(Client& client);
 
 private:
     const WebOptions& options_;

@@ -1,5 +1,7 @@
 #include "daemon/web_questions.hpp"
 
+#include <utility>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -34,10 +36,14 @@ void Questions::stop() {
     for (asio::steady_timer* wait : waits_) wait->cancel();
 }
 
-void Questions::report(const std::exception_ptr& error) {
-    asio::post(probe_loop_, [link = link_, trouble = trouble_, words = what(error)] {
-        if (trouble && link->open()) trouble(words);
+void Questions::tell(std::function<void()> function) {
+    asio::post(probe_loop_, [link = link_, function = std::move(function)] {
+        if (link->open()) function();
     });
+}
+
+void Questions::report(const std::exception_ptr& error) {
+    if (trouble_) tell([trouble = trouble_, words = what(error)] { trouble(words); });
 }
 
 Reply Questions::no_answer(bool failed) const {

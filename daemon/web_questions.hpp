@@ -122,6 +122,8 @@ public:
 
     /// For an answer without a value: why there is none.
     Reply no_answer(bool failed) const;
+    /// Has `function` called on the probe loop, unless the server is gone by then.
+    void tell(std::function<void()> function);
     /// Tells `trouble` of it.
     void report(const std::exception_ptr& error);
 

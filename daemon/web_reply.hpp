@@ -23,8 +23,10 @@ struct Reply {
     http::status status = http::status::ok;
     std::string body{};
     std::string_view type = text_type;
-    std::string_view allow{};  ///< for 405
-    std::string location{};    ///< for 303
+    std::string_view allow{};         ///< for 405
+    std::string location{};           ///< for 303
+    std::string_view authenticate{};  ///< for 401
+    std::string_view retry_after{};   ///< for 503: seconds
 };
 
 inline Reply sentence(http::status status, std::string_view words) {
@@ -34,6 +36,13 @@ inline Reply sentence(http::status status, std::string_view words) {
 inline std::string_view field(const Request& request, http::field name) {
     const auto value = request[name];
     return {value.data(), value.size()};
+}
+
+/// What a form of another site has a reader's browser send, with the password that the browser knows; not a
+/// form of ours, and no program.
+inline bool is_foreign(const Request& request) {
+    const auto site = request["Sec-Fetch-Site"];
+    return !site.empty() && site != "same-origin" && site != "none";
 }
 
 /// What is asked for, without and after its '?'. Views into the request.

@@ -93,6 +93,7 @@ asio::awaitable<result<HttpAnswer>> request_url(Resolver& dns, UrlRequest asked,
         tls.emplace();
         tls->server_name = url->host;
         tls->ca_file = asked.ca_file;
+        tls->verify = asked.verify;
     }
     const auto executor = co_await asio::this_coro::executor;
     Connection connection(executor);

@@ -32,6 +32,7 @@ struct UrlRequest {
     std::string url{};      ///< http or https
     HttpRequest request{};  ///< its target and host are those of `url`
     std::string ca_file{};  ///< of https; empty: the system's trust
+    bool verify = true;     ///< of https; false: any certificate will do
     std::size_t most = usual_answer;
     bool part_will_do = false;  ///< a body that breaks off counts as one that is longer than `most`
 };

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tests/support/fake_kind.hpp"
+#include "tests/support/tls_peer.hpp"
 #include "tests/support/toml_text.hpp"
 
 namespace livecanary::daemon {
@@ -271,6 +272,11 @@ Loaded load_example(bool taken_over) {
         const auto begin = at + mark.size();
         world.files["/creds/" + text.substr(begin, text.find('"', begin) - begin)] = "a secret\n";
     }
+    const test::Certificate certificate({.names = {"DNS:canary.example.com"}});
+    world.files["/etc/livecanary/web.pem"] = world.files["/etc/livecanary/clients.pem"] =
+        certificate.certificate();
+    world.files["/creds/web-key"] = certificate.key();
+    world.files["/creds/web-prometheus"] = "$2y$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy";
     return load_settings("l.toml", world.surroundings());  // with the kinds that are built in
 }
 
