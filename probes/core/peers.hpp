@@ -73,7 +73,8 @@ inline constexpr std::string_view vod_list = "vod_list";
 /// ("1" or "0"), and with a row, `column.` and the name of each configured column that is not NULL, as SQL
 /// writes it (times of TIMESTAMP columns in UTC); `time.` and the name of each TIMESTAMP column, in Unix
 /// seconds, whatever zone the session of its writer had. Of several rows the one that is newest by the
-/// table's watermark.
+/// table's watermark; with `rows` (decimal, 1 to 32) so many of them at most, newest first: the names of the
+/// second one's facts begin with `2.`, and so on.
 inline constexpr std::string_view row = "row";
 /// Of callback, if it receives: whether an event of the cloud came in. With: `event` ("1", "0", "100"),
 /// `stream_id`, if only what came since then will do `after` (Unix milliseconds), and, for the event of one

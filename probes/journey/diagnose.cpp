@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <string_view>
 
@@ -102,17 +103,22 @@ std::string hours_text(std::int64_t seconds) {
 Diagnosis of_two_rows(const RunResult& run) {
     const std::string because = "one show stands in two rows: " + std::string(run.got("second_row"));
     const auto offset = number_of(run.got("row_offset_seconds"));
-    if (offset && *offset != 0 && *offset % zone_step == 0)
+    // From the push alone, a row that is late by less than an hour could be that of the push before.
+    const bool by_push = run.got("row_offset_from") == "push";
+    const std::string told = by_push ? "the push began" : "the start that the event tells of";
+    if (offset && *offset % zone_step == 0 && std::abs(*offset) >= (by_push ? 3600 : zone_step))
         return claim(Cause::db_timezone_mismatch,
-                     because + "; their start_time is " + hours_text(*offset) +
-                         " the start that the event tells of, so the backend's session has another time zone "
-                         "than +08:00, and its look for the same show misses");
+                     because + "; their start_time is " + hours_text(*offset) + " " + told +
+                         ", so the backend's session has another time zone than +08:00, and its look for the "
+                         "same show misses");
     const Candidate again{Cause::callback_duplicate_redelivery,
                           "the backend did not find the row of the same show"};
     if (offset && *offset == 0)
         return {.candidates = {again},
                 .because = because,
-                .ruled_out = {"db_timezone_mismatch: their start_time is the one that the event tells of"}};
+                .ruled_out = {by_push ? "db_timezone_mismatch: their start_time is that of the push"
+                                      : "db_timezone_mismatch: their start_time is the one that the event "
+                                        "tells of"}};
     return {
         .candidates = {{Cause::db_timezone_mismatch,
                         "another time zone of the backend's session makes it miss the row of the same show; "
@@ -136,7 +142,20 @@ Diagnosis of_misfiled(const RunResult& run) {
         because + ": the backend takes only 'mp4' for play_url, and everything else for hls_play_url");
 }
 
+/// Nobody told of the files: what one row shows is all that is known of their events.
+Diagnosis of_missing_format(const RunResult& run) {
+    std::vector<std::string> ruled_out;
+    for (const Cause before :
+         {Cause::replay_too_short, Cause::replay_callback_url_wrong, Cause::callback_template_not_bound,
+          Cause::callback_api_key_mismatch, Cause::room_row_missing})
+        ruled_out.push_back(std::string(to_string(before)) + ": a row of the show is there");
+    return as_catalogued(CauseClass::replay_missing,
+                         std::string(run.got("files")) + " formats of the show came to stand in the table",
+                         {Cause::record_template_not_bound}, std::move(ruled_out));
+}
+
 Diagnosis of_row(const RunResult& run) {
+    if (run.code == JourneyError::format_missing) return of_missing_format(run);
     if (run.code != JourneyError::no_row)
         return {.because = "the table could not be read: " + run.code.message()};
     const bool delivered = !run.got("file_id").empty();

@@ -2,21 +2,18 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <utility>
 
 #include <boost/asio/error.hpp>
 
 #include "probes/journey/facts.hpp"
+#include "probes/journey/show.hpp"
 #include "probes/journey/walk.hpp"
 
 namespace livecanary::journey {
 namespace {
-
-using namespace std::chrono_literals;
-
-/// For the row of a second format that must not come, where nothing tells whether its event was worked off.
-constexpr auto second_row_patience = 5s;
 
 std::string lower(std::string text) {
     for (char& c : text)
@@ -41,6 +38,31 @@ std::optional<std::int64_t> offset_of(const Facts& stored_row, const Facts& even
     const auto told = number_of(fact(event, "start_time"));
     if (!stored || !told) return std::nullopt;
     return *stored - *told;
+}
+
+/// Whether two rows that no event tells of are one show. Each is longer than the shortest replay, so two that
+/// begin closer to each other than that overlap. Where it is not known when they began, one of each format
+/// is.
+bool is_same_show(const Config& config, const Facts& a, const Facts& b) {
+    const auto from = number_of(fact(a, "time.start_time")), other = number_of(fact(b, "time.start_time"));
+    if (from && other) return std::chrono::seconds(std::abs(*from - *other)) < config.shortest_replay;
+    const auto has = [](const Facts& row_facts, const char* column) {
+        return !fact(row_facts, column).empty();
+    };
+    const auto only_mp4 = [&](const Facts& one) {
+        return has(one, "column.play_url") && !has(one, "column.hls_play_url");
+    };
+    const auto only_hls = [&](const Facts& one) {
+        return has(one, "column.hls_play_url") && !has(one, "column.play_url");
+    };
+    return (only_mp4(a) && only_hls(b)) || (only_hls(a) && only_mp4(b));
+}
+
+std::string named(const Facts& stored) {
+    std::string name = fact(stored, "column.file_id");
+    for (const char* column : {"play_url", "hls_play_url"})
+        if (!fact(stored, std::string("column.") + column).empty()) name += " with " + std::string(column);
+    return name;
 }
 
 bool is_there(const Facts& facts) { return fact(facts, "found") == "1"; }
@@ -100,6 +122,39 @@ asio::awaitable<error_code> look_for_traps(const Config& config, ProbeRun& run, 
     }
     if (is_misfiled(run, events, stored, "column.")) co_return JourneyError::misfiled;
     co_return error_code{};
+}
+
+error_code judge_rows(const Config& config, ProbeRun& run, const std::vector<Facts>& rows,
+                      const Facts& pushed, const Facts& stored) {
+    for (const Facts& other : rows) {
+        if (fact(other, "column.file_id") == fact(stored, "column.file_id") ||
+            !is_same_show(config, stored, other))
+            continue;
+        run.saw("second_row", "file_id " + named(other) + ", beside " + named(stored));
+        // Nothing but the push itself says when the recording began.
+        const auto began = number_of(fact(pushed, "began"));
+        const auto zones_of = [&](const Facts& one) {
+            const auto from = number_of(fact(one, "time.start_time"));
+            return began && from ? zones_between(*began / 1000, *from) : std::nullopt;
+        };
+        const auto zones = zones_of(stored);
+        if (zones && zones == zones_of(other)) {
+            run.saw("row_offset_seconds", std::to_string(*zones));
+            run.saw("row_offset_from", "push");
+        }
+        return JourneyError::two_rows;
+    }
+    return is_misfiled(run, {}, stored, "column.") ? error_code(JourneyError::misfiled) : error_code{};
+}
+
+std::int64_t formats_in(const std::vector<Facts>& rows) {
+    std::int64_t formats = 0;
+    for (const Facts& one : rows) {
+        const std::int64_t both =
+            !fact(one, "column.play_url").empty() && !fact(one, "column.hls_play_url").empty() ? 2 : 1;
+        formats += both;
+    }
+    return formats;
 }
 
 /// The backend compares file_format with "mp4" (tape_callback.php, measured), and takes all else for HLS.

@@ -35,6 +35,8 @@ error_code make_error_code(JourneyError error) noexcept {
          {empty_replay, "the replay's URL gives nothing", Reason::no_media},
          {two_rows, "one show stands in two rows", Reason::mismatch},
          {misfiled, "the row does not have the MP4 file as its play_url", Reason::mismatch},
+         {format_missing, "the rows of the show have not all its formats", Reason::timeout},
+         {crowded, "the journey's user has too many rows to tell its own from them", Reason::local},
          {no_ledger, "there is no ledger to write the replay down in", Reason::local},
          {cannot_ask, "a probe that the journey needs could not be asked", Reason::local}}};
     return {static_cast<int>(error), table};
@@ -44,44 +46,28 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// For the row that a run caused, when the run has no time left or was cut.
-constexpr auto clean_up_patience = 2s;
-/// Files of one push that are looked at: each has a format, or is a part of a long show.
-constexpr std::size_t most_files = 8;
+/// For the removal, while nobody waits for the end: a connection for each row.
+constexpr auto removal_patience = 5s;
 /// A first piece of the replay shows that it is there; the whole is nobody's business at night.
 constexpr std::size_t enough_media = 64UL * 1024;
 
-/// Values of the words of that name of an item in the ledger: `name=value`, blanks between them.
-std::vector<std::string> words_of(std::string_view item, std::string_view name) {
-    const std::string mark = std::string(name) + "=";
-    std::vector<std::string> values;
-    for (std::size_t at = 0; at < item.size();) {
-        const auto end = std::min(item.find(' ', at), item.size());
-        if (item.substr(at).starts_with(mark))
-            values.emplace_back(item.substr(at + mark.size(), end - at - mark.size()));
-        at = end + 1;
-    }
-    return values;
-}
-std::string word_of(std::string_view item, std::string_view name) {
-    const auto values = words_of(item, name);
-    return values.empty() ? std::string() : values.front();
+bool contains(const std::vector<std::string>& files, const std::string& file_id) {
+    return std::ranges::find(files, file_id) != files.end();
 }
 
 class Walk {
 public:
-    Walk(const Config& config, ProbeRun& run, asio::any_io_executor executor)
-        : config_(config), run_(run), looker_(run, std::move(executor)) {
+    Walk(const Config& config, ProbeRun& run, Ongoing& ongoing, asio::any_io_executor executor)
+        : config_(config), run_(run), ongoing_(ongoing), looker_(run, std::move(executor)) {
+        show_ = {.table = config.table, .userid = config.userid, .made = run.so_far().started};
         // The backend parts the name at its first '_'; a location and a run id have none.
-        stream_ = "lc-" + run.env().location + "-" + run.run_id() + "_" + config.userid;
+        show_.stream = "lc-" + run.env().location + "-" + run.run_id() + "_" + config.userid;
     }
 
     asio::awaitable<void> whole();
     asio::awaitable<void> clean_up();
 
 private:
-    using Seen = std::optional<Facts>;  // what was looked for, once it is there
-
     asio::awaitable<bool> pushes();
     asio::awaitable<bool> is_called_back();
     asio::awaitable<bool> has_row();
@@ -92,11 +78,17 @@ private:
                                           Clock::time_point deadline);
     asio::awaitable<void> note_events();
     Question about_recording() const;
-    /// Takes over what came of the recording's files; asks for each beside the newest.
-    asio::awaitable<void> take(Facts newest);
-    /// Asks whether more files have come meanwhile.
-    asio::awaitable<void> look_for_more_files();
-    asio::awaitable<std::string> newest_file();
+    /// Takes over what came of the recording's files.
+    asio::awaitable<void> take();
+    /// What the user has before the push. False if the journey must not go on.
+    asio::awaitable<bool> looks_before();
+    /// Looks, and writes down what is to come.
+    asio::awaitable<bool> prepares();
+    /// The row of a file that was told of.
+    asio::awaitable<error_code> find_told();
+    /// The rows that are new, where nobody told of their files.
+    asio::awaitable<error_code> find_new();
+    std::vector<Facts> new_rows(const Facts& answer) const;
     bool fails(error_code code) {
         run_.saw("ended", code.message());
         if (reason_of(code) == Reason::local) run_.inconclusive(code.message());
@@ -108,37 +100,28 @@ private:
         hop_ = hop;
         run_.enter(hop);
     }
-    Litter litter() const {
-        Litter of{.probe = run_.env().probe,
-                  .store = "mysql",
-                  .item = "table=" + config_.table + " userid=" + config_.userid + " stream=" + stream_ +
-                          " before=" + before_,
-                  .made = run_.so_far().started};
-        for (const auto& file : files_)
-            if (file.find(' ') == file.npos) of.item += " file=" + file;
-        return of;
-    }
+    Litter litter() const { return litter_of(show_, run_.env().probe); }
     asio::awaitable<void> learned(std::string file_id);
 
     const Config& config_;
     ProbeRun& run_;
+    Ongoing& ongoing_;
     Looker looker_;
-    std::string stream_;
+    Show show_{};
     Phase hop_ = push;
     Facts pushed_{}, row_{}, listed_{};
-    std::string before_{};              // file_id of the user's newest row before the push
-    std::string file_id_{};             // of the replay, once it is known
-    std::vector<std::string> files_{};  // all that may have a row: each format is a file
-    std::vector<Facts> events_{};       // 100 of each of them, in the order they came
-    Litter recorded_{};                 // as it stands in the ledger; no store: it does not
-    bool may_be_there_ = false;
+    std::string file_id_{};          // of the replay, once it is known
+    std::vector<Facts> events_{};    // 100 of each of its files, in the order they came
+    std::vector<Facts> new_rows_{};  // that nobody told of
+    Litter recorded_{};              // as it stands in the ledger; no store: it does not
+    bool may_be_there_ = false;      // the stream was taken, or may have been
 };
 
-/// From here on it is the rows of these files alone that are removed, whatever else the user has.
+/// Each file is written down as soon as it is known.
 asio::awaitable<void> Walk::learned(std::string file_id) {
     if (file_id.empty()) co_return;
     if (file_id_.empty()) file_id_ = file_id;
-    if (std::ranges::find(files_, file_id) == files_.end()) files_.push_back(std::move(file_id));
+    if (!contains(show_.files, file_id)) show_.files.push_back(std::move(file_id));
     Litter known = litter();
     if (recorded_.store.empty() || known.item == recorded_.item) co_return;
     const error_code unwritten = co_await run_.env().ledger->record(known);
@@ -149,20 +132,25 @@ asio::awaitable<void> Walk::learned(std::string file_id) {
 
 asio::awaitable<bool> Walk::pushes() {
     enter(push);
-    run_.saw("stream", stream_);
+    run_.saw("stream", show_.stream);
     Question question;
     question.what = questions::push;
     question.deadline = run_.deadline();
     question.with = {
-        {"stream_id", stream_},
+        {"stream_id", show_.stream},
         {"seconds", std::to_string(std::chrono::ceil<std::chrono::seconds>(config_.length).count())}};
+    may_be_there_ = true;
     const auto answer = co_await run_.env().peers->ask(config_.push, std::move(question));
     if (co_await is_cut()) co_return fails(asio::error::operation_aborted);
     if (!answer) {
         run_.saw("asked", config_.push + ": " + answer.error().message());
+        // It never began.
+        if (reason_of(answer.error()) == Reason::local) may_be_there_ = false;
         co_return fails(JourneyError::cannot_ask);
     }
     pushed_ = answer->facts;
+    // A push that was refused makes no replay; one that broke off may.
+    may_be_there_ = fact(pushed_, "outcome") == "ok" || fact(pushed_, "accepted") == "1";
     if (fact(pushed_, "outcome") == "ok") co_return true;
     run_.saw("push", "failed in " + fact(pushed_, "phase") + ": " + fact(pushed_, "reason") + " (" +
                          fact(pushed_, "detail") + ")");
@@ -182,7 +170,7 @@ asio::awaitable<void> Walk::note_events() {
         Question question;
         question.what = questions::event;
         question.deadline = run_.env().now() + clean_up_patience;
-        question.with = {{"event", event}, {"stream_id", stream_}};
+        question.with = {{"event", event}, {"stream_id", show_.stream}};
         const auto answer = co_await run_.env().peers->ask(config_.callback, std::move(question));
         if (answer && fact(answer->facts, "arrived") == "yes")
             came += (came.empty() ? "" : ", ") + std::string(event);
@@ -200,38 +188,18 @@ asio::awaitable<void> Walk::note_events() {
 Question Walk::about_recording() const {
     Question question;
     question.what = questions::event;
-    question.with = {{"event", "100"}, {"stream_id", stream_}};
+    question.with = {{"event", "100"}, {"stream_id", show_.stream}};
     return question;
 }
 
-asio::awaitable<void> Walk::take(Facts newest) {
-    const auto count = std::min<std::size_t>(
-        static_cast<std::size_t>(std::max<std::int64_t>(number_of(fact(newest, "files")).value_or(1), 1)),
-        most_files);
-    std::vector<Facts> all;
-    for (std::size_t nth = 1; count > 1 && nth <= count; ++nth) {
-        Question question = about_recording();
-        question.deadline = run_.env().now() + clean_up_patience;
-        question.with["nth"] = std::to_string(nth);
-        const auto answer = co_await run_.env().peers->ask(config_.callback, std::move(question));
-        if (answer && fact(answer->facts, "arrived") == "yes") all.push_back(answer->facts);
-    }
-    if (all.empty()) all.push_back(std::move(newest));
+asio::awaitable<void> Walk::take() {
+    auto all = co_await recordings_of(config_, run_, show_.stream);
+    if (all.empty()) co_return;
     events_ = std::move(all);
     for (const Facts& event : events_) {
         std::string file_id = fact(event, "file_id");
         co_await learned(std::move(file_id));
     }
-}
-
-asio::awaitable<void> Walk::look_for_more_files() {
-    if (config_.callback.empty()) co_return;
-    Question question = about_recording();
-    question.deadline = run_.env().now() + clean_up_patience;
-    const auto answer = co_await run_.env().peers->ask(config_.callback, std::move(question));
-    if (!answer || fact(answer->facts, "arrived") != "yes") co_return;
-    Facts newest = answer->facts;
-    co_await take(std::move(newest));
 }
 
 asio::awaitable<bool> Walk::is_called_back() {
@@ -257,8 +225,8 @@ asio::awaitable<bool> Walk::is_called_back() {
     if (!config_.goes_on()) {
         events_.push_back(*std::move(found));
     } else {
-        Facts newest = *std::move(found);
-        co_await take(std::move(newest));
+        co_await take();
+        if (events_.empty()) events_.push_back(*std::move(found));
     }
     for (const Facts& event : events_) {
         if (const auto file_id = fact(event, "file_id"); !file_id.empty()) run_.saw("file_id", file_id);
@@ -276,12 +244,97 @@ asio::awaitable<bool> Walk::is_called_back() {
     co_return true;
 }
 
-asio::awaitable<std::string> Walk::newest_file() {
-    Question question = about_row(config_, {});
+asio::awaitable<bool> Walk::looks_before() {
+    Question question = about_rows(show_);
     question.deadline =
         std::min<Clock::time_point>(run_.deadline(), run_.env().now() + config_.deadlines.row);
     const auto answer = co_await run_.env().peers->ask(config_.mysql, std::move(question));
-    co_return answer ? fact(answer->facts, "column.file_id") : std::string();
+    if (co_await is_cut()) co_return fails(asio::error::operation_aborted);
+    error_code unknown;
+    if (answer) {
+        std::vector<std::string> files;
+        for (const Facts& facts : rows_of(answer->facts)) files.push_back(fact(facts, "column.file_id"));
+        const auto has_blank = [](const std::string& file) { return file.find(' ') != file.npos; };
+        if (files.size() > most_before || std::ranges::any_of(files, has_blank))
+            unknown = JourneyError::crowded;
+        else
+            show_.before = std::move(files);
+    } else {
+        run_.saw("asked", config_.mysql + ": " + answer.error().message());
+        unknown = answer.error();
+        if (reason_of(unknown) == Reason::local) unknown = JourneyError::cannot_ask;
+    }
+    ongoing_.before = show_.before;
+    // With a receiver the files of the show are told of. Without one its rows could not be told from the
+    // others, nor be removed.
+    if (!unknown || (!config_.callback.empty() && unknown != JourneyError::cannot_ask)) co_return true;
+    enter(row);
+    co_return fails(unknown);
+}
+
+asio::awaitable<bool> Walk::prepares() {
+    if (!co_await looks_before()) co_return false;
+    if (run_.env().ledger == nullptr) co_return fails(JourneyError::no_ledger);
+    Litter to_come = litter();
+    const error_code unwritten = co_await run_.env().ledger->record(to_come);
+    if (unwritten) co_return fails(JourneyError::no_ledger);
+    recorded_ = std::move(to_come);
+    co_return true;
+}
+
+std::vector<Facts> Walk::new_rows(const Facts& answer) const {
+    std::vector<Facts> rows = rows_of(answer);
+    std::erase_if(rows, [this](const Facts& facts) { return !show_.has(facts, true); });
+    return rows;
+}
+
+asio::awaitable<error_code> Walk::find_told() {
+    // The row of one format is that of the others, and has the file id of the one that came first.
+    std::vector<Question> questions;
+    for (const auto& file : show_.files) questions.push_back(about_row(config_, file));
+    std::function<bool(const Facts&)> is_there = [this](const Facts& facts) {
+        return fact(facts, "found") == "1" &&
+               !(show_.before && contains(*show_.before, fact(facts, "column.file_id")));
+    };
+    auto found = co_await looker_.look(config_.mysql, std::move(questions), config_.deadlines.row,
+                                       JourneyError::no_row, std::move(is_there));
+    if (!found) co_return found.error();
+    row_ = *std::move(found);
+    co_return error_code{};
+}
+
+asio::awaitable<error_code> Walk::find_new() {
+    std::function<bool(const Facts&)> all_there = [this](const Facts& facts) {
+        new_rows_ = new_rows(facts);
+        return !new_rows_.empty() && formats_in(new_rows_) >= config_.formats;
+    };
+    std::vector<Question> questions{about_rows(show_)};
+    const auto found = co_await looker_.look(config_.mysql, questions, config_.deadlines.row,
+                                             JourneyError::no_row, std::move(all_there));
+    // Nothing tells of a second format: it is waited for, so that its row is seen, and does not stay.
+    if (found && formats_in(new_rows_) == 1) {
+        std::function<bool(const Facts&)> more = [this](const Facts& facts) {
+            auto rows = new_rows(facts);
+            if (!rows.empty()) new_rows_ = std::move(rows);
+            return formats_in(new_rows_) > 1;
+        };
+        const auto patience = std::min<std::chrono::milliseconds>(second_row_patience, config_.deadlines.row);
+        const auto second = co_await looker_.look(config_.mysql, std::move(questions), patience,
+                                                  JourneyError::no_row, std::move(more));
+        if (!second && second.error() == asio::error::operation_aborted) co_return second.error();
+    }
+    // What a player takes first.
+    const auto plays = std::ranges::find_if(
+        new_rows_, [](const Facts& facts) { return !fact(facts, "column.play_url").empty(); });
+    if (!new_rows_.empty()) row_ = plays != new_rows_.end() ? *plays : new_rows_.front();
+    for (const Facts& one : new_rows_) {
+        std::string file_id = fact(one, "column.file_id");
+        co_await learned(std::move(file_id));
+    }
+    if (found) co_return error_code{};
+    if (found.error() != JourneyError::no_row || new_rows_.empty()) co_return found.error();
+    run_.saw("files", std::to_string(formats_in(new_rows_)) + " of " + std::to_string(config_.formats));
+    co_return JourneyError::format_missing;
 }
 
 asio::awaitable<bool> Walk::has_row() {
@@ -289,26 +342,26 @@ asio::awaitable<bool> Walk::has_row() {
     if (config_.shortest_replay != shipped_shortest_replay)
         run_.saw("shortest_replay_seconds",
                  std::to_string(std::chrono::floor<std::chrono::seconds>(config_.shortest_replay).count()));
-    // Without the event nobody has told us its file id: then it is a row that was not there before.
-    std::function<bool(const Facts&)> is_ours = [this](const Facts& facts) {
-        return fact(facts, "found") == "1" && fact(facts, "column.file_id") != before_;
-    };
-    // The row of one format is that of the others, and has the file id of the one that came first.
-    std::vector<Question> questions;
-    for (const auto& file : files_) questions.push_back(about_row(config_, file));
-    if (questions.empty()) questions.push_back(about_row(config_, {}));
-    auto found = co_await looker_.look(config_.mysql, std::move(questions), config_.deadlines.row,
-                                       JourneyError::no_row, std::move(is_ours));
-    if (!found) co_return fails(found.error());
-    row_ = *std::move(found);
+    const bool told = !show_.files.empty();
+    error_code missing;
+    if (told)
+        missing = co_await find_told();
+    else
+        missing = co_await find_new();
+    if (missing) co_return fails(missing);
     std::string file_id = fact(row_, "column.file_id");
     file_id_ = file_id;
     co_await learned(std::move(file_id));
     run_.saw("row", "file_id " + file_id_ + ", start_time " + fact(row_, "column.start_time"));
     if (fact(row_, "column.play_url").empty() && !fact(row_, "column.hls_play_url").empty())
         run_.saw("row_hls_only", fact(row_, "column.hls_play_url"));
-    co_await look_for_more_files();
-    const auto trapped = co_await look_for_traps(config_, run_, looker_, events_, row_);
+    error_code trapped;
+    if (told) {
+        co_await take();
+        trapped = co_await look_for_traps(config_, run_, looker_, events_, row_);
+    } else {
+        trapped = judge_rows(config_, run_, new_rows_, pushed_, row_);
+    }
     if (co_await is_cut()) co_return fails(asio::error::operation_aborted);
     co_return !trapped || fails(trapped);
 }
@@ -320,7 +373,8 @@ asio::awaitable<bool> Walk::is_listed() {
     question.with = {{"userid", config_.userid}};
     if (!file_id_.empty()) question.with["file_id"] = file_id_;
     std::function<bool(const Facts&)> is_there = [this](const Facts& facts) {
-        return fact(facts, "found") == "yes" && fact(facts, "file_id") != before_;
+        return fact(facts, "found") == "yes" &&
+               !(show_.before && contains(*show_.before, fact(facts, "file_id")));
     };
     std::vector<Question> questions{std::move(question)};
     auto found = co_await looker_.look(config_.list, std::move(questions), config_.deadlines.list,
@@ -410,20 +464,10 @@ asio::awaitable<void> Walk::whole() {
         fails(JourneyError::cannot_ask);
         co_return;
     }
-    if (config_.goes_on() && !config_.mysql.empty()) {
-        before_ = co_await newest_file();
-        if (run_.env().ledger == nullptr) {
-            fails(JourneyError::no_ledger);
-            co_return;
-        }
-        Litter to_come = litter();
-        const error_code unwritten = co_await run_.env().ledger->record(to_come);
-        if (unwritten) {
-            fails(JourneyError::no_ledger);
-            co_return;
-        }
-        recorded_ = std::move(to_come);
-        may_be_there_ = true;
+    // A variable that lives over a co_await: without one GCC 12 lays this frame out wrongly.
+    const bool makes_rows = config_.goes_on() && !config_.mysql.empty();
+    if (makes_rows) {
+        if (!co_await prepares()) co_return;
     }
     if (!co_await pushes()) co_return;
     // Not within an && with what decides on it: GCC 12 destroys the awaitable twice.
@@ -434,7 +478,7 @@ asio::awaitable<void> Walk::whole() {
         run_.headline("pushed, called back; it ends here, as mutates is not set");
         co_return;
     }
-    if (!config_.mysql.empty()) {
+    if (makes_rows) {
         if (!co_await has_row()) co_return;
     }
     if (!config_.list.empty()) {
@@ -443,63 +487,43 @@ asio::awaitable<void> Walk::whole() {
     if (config_.playback) {
         if (!co_await plays()) co_return;
     }
-    run_.headline("from the push to the player, replay " + (file_id_.empty() ? stream_ : file_id_));
+    run_.headline("from the push to the player, replay " + (file_id_.empty() ? show_.stream : file_id_));
 }
 
-/// Whatever went before: the row that viewers could see goes.
+/// Whatever went before: the rows that viewers could see go.
 asio::awaitable<void> Walk::clean_up() {
     if (recorded_.store.empty()) co_return;
-    // A push that was refused makes no replay.
-    if (may_be_there_ && (run_.so_far().failed_phase() != push.name || run_.was_cut())) {
-        // A format that came late has a row too.
-        co_await look_for_more_files();
-        ProbeRun removing(run_.env(), clean_up_patience);
-        const auto code = co_await remove_litter(config_, removing, recorded_);
-        if (code) {
-            run_.saw("left", "the replay's row could not be removed yet: " + code.message());
-            co_return;  // a later sweep, the next start, or `livecanary cleanup`
-        }
-        // A callback that is late may still bring the row: it stays in the ledger, for the sweep to look
-        // again.
-        if (file_id_.empty() && !fact(pushed_, "accepted").empty()) co_return;
+    if (!may_be_there_) {
+        co_await run_.env().ledger->strike(recorded_);
+        co_return;
     }
-    co_await run_.env().ledger->strike(recorded_);
+    // What has come meanwhile is written down, too.
+    co_await take();
+    const Clock::duration patience =
+        run_.was_cut() ? Clock::duration(clean_up_patience) : Clock::duration(removal_patience);
+    ProbeRun removing(run_.env(), patience);
+    const auto code = co_await remove_rows(config_, removing, show_, nullptr);
+    if (code) run_.saw("left", "rows of the replay could not be removed yet: " + code.message());
+    // Another format, or an event that is late, may still bring a row: it stays in the ledger, for the sweep,
+    // the next start or `livecanary cleanup` to look again.
 }
 
 }  // namespace
 
-asio::awaitable<void> walk(const Config& config, ProbeRun& run) {
-    Walk walk(config, run, co_await asio::this_coro::executor);
+asio::awaitable<void> walk(const Config& config, ProbeRun& run, Ongoing& ongoing) {
+    struct Begun {
+        explicit Begun(Ongoing& of) : walk(of) { walk = {.walking = true}; }
+        ~Begun() { walk = {}; }
+        Begun(const Begun&) = delete;
+        Begun& operator=(const Begun&) = delete;
+        Ongoing& walk;
+    };
+    const Begun begun(ongoing);
+    Walk walk(config, run, ongoing, co_await asio::this_coro::executor);
     co_await walk.whole();
     if (co_await is_cut()) run.cut();
     co_await asio::this_coro::reset_cancellation_state();
     co_await walk.clean_up();
-}
-
-asio::awaitable<error_code> remove_litter(const Config& config, ProbeRun& run, const Litter& litter) {
-    if (run.env().peers == nullptr) co_return JourneyError::cannot_ask;
-    const std::string userid = word_of(litter.item, "userid"), before = word_of(litter.item, "before");
-    std::vector<std::string> files = words_of(litter.item, "file");
-    if (files.empty()) {
-        Question look;
-        look.what = questions::row;
-        look.deadline = run.deadline();
-        look.with = {{"table", word_of(litter.item, "table")}, {"where.userid", userid}};
-        const auto found = co_await run.env().peers->ask(config.mysql, look);
-        if (!found) co_return found.error();
-        files.push_back(fact(found->facts, "column.file_id"));
-        // Nothing of this user, or nothing newer than what was there before.
-        if (fact(found->facts, "found") != "1" || files.front() == before) co_return error_code{};
-    }
-    for (const auto& file_id : files) {
-        Question remove;
-        remove.what = questions::remove_row;
-        remove.deadline = run.deadline();
-        remove.with = {{"table", word_of(litter.item, "table")}, {"userid", userid}, {"file_id", file_id}};
-        const auto removed = co_await run.env().peers->ask(config.mysql, remove);
-        if (!removed) co_return removed.error();
-    }
-    co_return error_code{};
 }
 
 }  // namespace livecanary::journey

@@ -4,10 +4,9 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include "probes/core/ledger.hpp"
-#include "probes/core/peers.hpp"
 #include "probes/core/run.hpp"
 #include "probes/journey/config.hpp"
+#include "probes/journey/show.hpp"
 
 namespace livecanary::journey {
 
@@ -28,17 +27,17 @@ enum class JourneyError {
     empty_replay,     ///< its URL was answered with nothing
     two_rows,         ///< each of its formats has a row of its own
     misfiled,         ///< its MP4 file is not where players look for it
+    format_missing,   ///< fewer formats stand in the table than the recording has
+    crowded,          ///< our fault: the user has too many rows to tell the journey's own from them
     no_ledger,        ///< our fault: no replay may be made that is not written down
     cannot_ask,       ///< our fault: a probe that the journey needs has no answer
 };
 error_code make_error_code(JourneyError error) noexcept;
 
-/// Says everything on `run`; ends by its deadline. Removes the row it caused, also when it is cut. The caller
-/// must have switched off `throw_if_cancelled`; `config` and `run` must outlive it.
-asio::awaitable<void> walk(const Config& config, ProbeRun& run);
-
-/// Removes what stands in the ledger. No error: gone, or was not there.
-asio::awaitable<error_code> remove_litter(const Config& config, ProbeRun& run, const Litter& litter);
+/// Says everything on `run`; ends by its deadline. Removes the rows it caused, also when it is cut; the
+/// ledger keeps them for a sweep, which looks for what came later. The caller must have switched off
+/// `throw_if_cancelled`; all three must outlive it.
+asio::awaitable<void> walk(const Config& config, ProbeRun& run, Ongoing& ongoing);
 
 }  // namespace livecanary::journey
 

@@ -20,6 +20,8 @@ using protocol::printable;
 constexpr int seconds_ahead = 300;
 /// Points of the time span that must lie in the active hours: closer together than anybody's pause.
 constexpr int samples = 96;
+/// Of one answer, as peers.hpp has it.
+constexpr std::uint64_t most_rows = 32;
 
 /// What a server writes for "no date at all".
 bool is_zero(std::string_view time) { return time.starts_with("0000-00-00"); }
@@ -386,6 +388,9 @@ asio::awaitable<void> look_at(Session& session, const Config&, const Tables& tab
 asio::awaitable<error_code> ask_for_row(Session& session, const Config& config, const Table& table,
                                         const Question& question, PeerAnswer& answer) {
     constexpr std::string_view where_column = "where.", instant = "time.";
+    const auto asked = question.with.find("rows");
+    const std::uint64_t most = asked != question.with.end() ? to_count(asked->second) : 1;
+    if (most < 1 || most > most_rows) co_return PeerError::not_understood;
     Tables tables;
     const auto failure = co_await read_tables(session, config, tables);
     if (failure) co_return failure.code;
@@ -412,18 +417,22 @@ asio::awaitable<error_code> ask_for_row(Session& session, const Config& config, 
     }
     std::string sql = "SELECT " + wanted + " FROM " + Session::name(table.name) + " WHERE " + condition;
     if (!table.watermark.empty()) sql += " ORDER BY " + Session::name(table.watermark) + " DESC";
-    sql += " LIMIT 1";
+    sql += " LIMIT " + std::to_string(most);
     // Times as an asker anywhere can read them.
     auto reply = co_await session.ask("SET SESSION time_zone = '+00:00'");
     if (!reply.failure) reply = co_await session.ask(std::move(sql));
     if (reply.failure) co_return reply.failure.code;
-    const bool found = !reply.rows.rows.empty();
-    answer.facts["found"] = found ? "1" : "0";
-    for (std::size_t i = 0; found && i < reply.rows.columns.size(); ++i)
-        if (const auto& text = reply.rows.rows[0].at(i)) {
-            const std::string& name = reply.rows.columns[i];
-            answer.facts[name.starts_with(instant) ? name : "column." + name] = printable(*text);
-        }
+    const auto& rows = reply.rows.rows;
+    answer.facts["found"] = rows.empty() ? "0" : "1";
+    for (std::size_t nth = 0; nth < rows.size(); ++nth) {
+        const std::string before = nth == 0 ? std::string() : std::to_string(nth + 1) + ".";
+        for (std::size_t i = 0; i < reply.rows.columns.size(); ++i)
+            if (const auto& text = rows[nth].at(i)) {
+                const std::string& name = reply.rows.columns[i];
+                answer.facts[before + (name.starts_with(instant) ? name : "column." + name)] =
+                    printable(*text);
+            }
+    }
     co_return error_code{};
 }
 

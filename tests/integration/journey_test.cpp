@@ -34,6 +34,8 @@ struct JourneyPlan {
     std::string push = "push-right";
     std::string list = "api";
     int formats = 1;
+    /// Whether it asks the receiver; else its rows alone show what came.
+    bool told = true;
 };
 
 /// nginx-rtmp, a cloud, and a daemon between them and the backend.
@@ -121,8 +123,9 @@ private:
             const std::string name = early("replay-" + std::to_string(names_.size()) + "-");
             names_[plan.userid] = name;
             text += "[[probe]]\nkind = 'journey'\nname = '" + name + "'\ntimeout = '150s'\npush = '" +
-                    plan.push + "'\ncallback = 'calls'\nrows = { mysql = 'db', table = 'tb_vod' }\nlist = '" +
-                    plan.list + "'\nplayback = true\nmutates = true\nlength = '62s'\nformats = " +
+                    plan.push + (plan.told ? "'\ncallback = 'calls" : "") +
+                    "'\nrows = { mysql = 'db', table = 'tb_vod' }\nlist = '" + plan.list +
+                    "'\nplayback = true\nmutates = true\nlength = '62s'\nformats = " +
                     std::to_string(plan.formats) + "\nuserid = '" + plan.userid +
                     "'\ndeadlines = { callback = '15s', row = '10s', list = '10s', playback = '10s' }\n";
         }
@@ -145,7 +148,7 @@ protected:
         auto& db = backend_->mariadb;
         for (const char* user :
              {"canary_two", "canary_moved", "canary_gone", "canary_hidden", "canary_lost", "canary_short",
-              "canary_field", "canary_both", "canary_zone", "canary_letters"})
+              "canary_field", "canary_both", "canary_zone", "canary_letters", "canary_untold", "canary_utc"})
             db.execute(std::string("INSERT INTO live_demo.tb_room(userid, title) VALUES ('") + user +
                        "', 'canary')");
         // What this user's replays become another's, whom nobody asks for.
@@ -197,8 +200,15 @@ protected:
         world("field", {{.userid = "canary_field"}},
               [](CloudEvents::Options& options_of) { options_of.sender.video_id = false; });
         const auto both = [](CloudEvents::Options& options_of) { options_of.formats = {"mp4", "hls"}; };
-        world("both", {{.userid = "canary_both", .formats = 2}}, both);
-        world("zone", {{.userid = "canary_zone", .formats = 2}}, both);
+        // What nobody tells of must not be in anybody's way, as the time zone's row of before is in
+        // another's.
+        backend_->mariadb.execute(
+            "INSERT INTO live_demo.tb_vod(userid, file_id, play_url, start_time, create_time) VALUES "
+            "('canary_utc', 'f0', 'http://h/f0.mp4', NOW() - INTERVAL 2 DAY, NOW() - INTERVAL 2 DAY)");
+        world("both", {{.userid = "canary_both", .formats = 2}, {.userid = "canary_untold", .told = false}},
+              both);
+        world("zone", {{.userid = "canary_zone", .formats = 2}, {.userid = "canary_utc", .told = false}},
+              both);
         world("letters", {{.userid = "canary_letters"}},
               [](CloudEvents::Options& options_of) { options_of.sender.record_format = "MP4"; });
         const auto deadline = Clock::now() + 170s;
@@ -316,6 +326,20 @@ TEST_F(JourneyReal, TwoFormatsAreTwoRowsInAnotherTimeZone) {
     const std::string seen = json::serialize(worlds_.at("zone")->result_of("canary_zone"));
     EXPECT_NE(seen.find("8 h after the start"), std::string::npos) << seen;
     EXPECT_EQ(rows_of("canary_zone"), "0") << "both are taken away";
+}
+
+// Without a receiver nobody tells of the second file: the rows alone show it, and the push when it began.
+TEST_F(JourneyReal, TwoFormatsOfWhichNobodyTells) {
+    expect("both", "canary_untold", "ok");
+    EXPECT_EQ(way("both", "canary_untold"), "push row list playback");
+    EXPECT_EQ(rows_of("canary_untold"), "0");
+
+    expect("zone", "canary_utc", "failed", "row", "mismatch", "db_timezone_mismatch");
+    const std::string seen = json::serialize(worlds_.at("zone")->result_of("canary_utc"));
+    EXPECT_NE(seen.find("8 h after the push began"), std::string::npos) << seen;
+    EXPECT_EQ(rows_of("canary_utc"), "0") << "both are taken away";
+    EXPECT_EQ(backend_->mariadb.ask("SELECT COUNT(*) FROM live_demo.tb_vod WHERE userid = 'canary_utc'"), "1")
+        << "what was there before stays";
 }
 
 TEST_F(JourneyReal, FormatInOtherLettersThanTheBackendCompares) {

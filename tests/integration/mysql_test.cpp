@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include <boost/asio/co_spawn.hpp>
 
@@ -337,6 +338,22 @@ TEST_F(MysqlReal, AnswersWithARow) {
               "no index begins with the watermark column");
     EXPECT_EQ(ask({{"table", "tb_vod"}, {"where.nosuch", "x"}}).error(), PeerError::not_understood);
     EXPECT_EQ(ask({{"table", "tb_room"}, {"where.userid", "x"}}).error(), PeerError::not_understood);
+
+    db().execute(
+        "INSERT INTO live_demo.tb_vod (userid, file_id, play_url) VALUES ('two', 'f1', 'u1'), ('two', 'f2', "
+        "'u2')");
+    const auto one = ask({{"table", "tb_vod"}, {"where.userid", "two"}});
+    EXPECT_EQ(one->facts.count("2.column.file_id"), 0U);
+    const auto both = ask({{"table", "tb_vod"}, {"where.userid", "two"}, {"rows", "32"}});
+    ASSERT_TRUE(both) << both.error().message();
+    EXPECT_EQ(both->facts.at("column.play_url").size(), 2U);
+    EXPECT_EQ(std::set({both->facts.at("column.file_id"), both->facts.at("2.column.file_id")}),
+              (std::set<std::string>{"f1", "f2"}));
+    EXPECT_TRUE(both->facts.contains("2.time.create_time"));
+    EXPECT_EQ(both->facts.count("3.column.file_id"), 0U);
+    for (const char* rows : {"0", "33", "", "many"})
+        EXPECT_EQ(ask({{"table", "tb_vod"}, {"where.userid", "two"}, {"rows", rows}}).error(),
+                  PeerError::not_understood);
 }
 
 TEST_F(MysqlReal, FrozenAndDownAndBackAgain) {

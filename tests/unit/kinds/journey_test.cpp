@@ -49,12 +49,13 @@ public:
     result<PeerAnswer> right(const Question& question) {
         if (question.what == questions::push) {
             pushed = true;
-            return facts({{"outcome", "ok"}, {"accepted", "1"}});
+            return facts({{"outcome", "ok"}, {"accepted", "1"}, {"began", "1795000000000"}});
         }
         if (question.what == questions::event)
             return question.with.at("stream_id") == stream && pushed
                        ? facts({{"arrived", "yes"}, {"file_id", "file-new"}, {"code", "0"}})
                        : facts({{"arrived", "no"}});
+        if (question.what == questions::row && question.with.contains("rows")) return newest_first();
         if (question.what == questions::row)
             return rows.empty() ? facts({{"found", "0"}})
                                 : facts({{"found", "1"},
@@ -67,6 +68,21 @@ public:
             return facts({{"removed", "1"}});
         }
         return facts({{"found", "yes"}, {"file_id", rows.back()}, {"play_url", url}});
+    }
+    /// All of them, but for the last one before the push.
+    PeerAnswer newest_first() const {
+        std::vector<Facts> all;
+        for (const auto& file : rows)
+            if (pushed || file == rows.front())
+                all.push_back({{"column.file_id", file}, {"column.play_url", url}});
+        return rows_answer({all.rbegin(), all.rend()});
+    }
+    static PeerAnswer rows_answer(const std::vector<Facts>& all) {
+        PeerAnswer answer = facts({{"found", all.empty() ? "0" : "1"}});
+        for (std::size_t i = 0; i < all.size(); ++i)
+            for (const auto& [name, text] : all[i])
+                answer.facts[(i == 0 ? "" : std::to_string(i + 1) + ".") + name] = text;
+        return answer;
     }
     bool is_asked(std::string_view) const override { return false; }
     void tell(Notice) override {}
@@ -110,6 +126,22 @@ struct JourneyStage {
         ProbeRun under_way(env, 30s);
         return await(io, probe.run(under_way));
     }
+    /// What a sweep does with what stands in the ledger.
+    void sweep() {
+        const auto all = ledger.kept;
+        for (const Litter& litter : all) {
+            ProbeRun sweeping(env, 5s);
+            const error_code code = await(io, probe.remove(sweeping, litter));
+            if (!code) std::erase(ledger.kept, litter);
+        }
+    }
+    /// Nothing but what is to be looked for again, and then nothing.
+    bool leaves_nothing() {
+        const auto before = world.removed;
+        sweep();
+        return ledger.kept.empty() &&
+               std::set(world.removed.begin(), world.removed.end()) == std::set(before.begin(), before.end());
+    }
     Probe probe{};
 };
 
@@ -134,7 +166,9 @@ TEST(Journey, WalksEveryHopAndLeavesNothing) {
     EXPECT_EQ(stage.world.stream, "lc-Here-1-" + run.run_id + "_livecanary_sh1");
     EXPECT_EQ(stage.world.seconds, "65");
     EXPECT_EQ(stage.world.removed, std::vector<std::string>{"livecanary_sh1 file-new"});
-    EXPECT_TRUE(stage.ledger.kept.empty());
+    ASSERT_EQ(stage.ledger.kept.size(), 1U) << "for the sweep, should another event come late";
+    EXPECT_EQ(stage.ledger.kept[0].item, stage.ledger.ever[1].item);
+    EXPECT_TRUE(stage.leaves_nothing());
     ASSERT_EQ(stage.ledger.ever.size(), 2U) << "before the push, and once its file is known";
     const std::string item =
         "table=tb_vod userid=livecanary_sh1 stream=" + stage.world.stream + " before=file-old";
@@ -159,7 +193,7 @@ TEST(Journey, HopsThatAreNotConfiguredAreLeftOut) {
     JourneyStage stage;
     const RunResult run = stage.run(
         "push = 'push-main'\nrows = { mysql = 'db', table = 'tb_vod' }\n"
-        "playback = true\nmutates = true\n");
+        "playback = true\nmutates = true\ndeadlines = { row = '300ms' }\n");
     EXPECT_EQ(run.outcome(), RunOutcome::ok) << run.code.message();
     EXPECT_EQ(way_of(run), "push row playback") << "the row is the proof of the callback";
 }
@@ -325,7 +359,7 @@ TEST(Journey, ARunThatIsCutStillTakesItsRowAway) {
     stage.world.instead[std::string(questions::vod_list)] = always({{"found", "no"}});
     TomlText text(
         "push = 'p'\nrows = { mysql = 'db', table = 'tb_vod' }\nlist = 'api'\nmutates = true\n"
-        "deadlines = { list = '1h' }\n");
+        "deadlines = { row = '300ms', list = '1h' }\n");
     const Probe probe = journey::kind.make(text.reader());
     ProbeRun under_way(stage.env, 1h);
     Task<RunResult> task(stage.io, probe.run(under_way));
@@ -335,7 +369,8 @@ TEST(Journey, ARunThatIsCutStillTakesItsRowAway) {
     task.wait();
     EXPECT_TRUE(under_way.was_cut());
     EXPECT_EQ(stage.world.removed, std::vector<std::string>{"livecanary file-new"});
-    EXPECT_TRUE(stage.ledger.kept.empty());
+    stage.probe = probe;
+    EXPECT_TRUE(stage.leaves_nothing());
 }
 
 // --- two traps of the backend: a row for each format, and the letters of a format
@@ -372,6 +407,11 @@ struct Formats {
         };
         stage.world.instead[std::string(questions::row)] = [this, &stage](const Question& question) {
             const auto file = question.with.find("where.file_id");
+            if (stage.world.pushed && file == question.with.end()) {
+                std::vector<Facts> all;
+                for (const auto& [name, row] : rows) all.push_back(row);
+                return result<PeerAnswer>(World::rows_answer(all));
+            }
             const auto at = file == question.with.end() ? rows.end() : rows.find(file->second);
             if (!stage.world.pushed || at == rows.end()) return result<PeerAnswer>(facts({{"found", "0"}}));
             return result<PeerAnswer>(facts(at->second));
@@ -398,7 +438,7 @@ TEST(JourneyFormats, OneRowOfBothIsAllRightWhicheverCameFirst) {
         const RunResult run = world.walk(stage, "formats = 2\n");
         EXPECT_EQ(run.outcome(), RunOutcome::ok) << run.code.message();
         EXPECT_EQ(run.got("second_row"), "");
-        EXPECT_TRUE(stage.ledger.kept.empty());
+        EXPECT_TRUE(stage.leaves_nothing());
     }
 }
 
@@ -420,7 +460,7 @@ TEST(JourneyFormats, ARowForEachNamesTheTimeZoneIfBothAreHoursOff) {
         "time zone than +08:00, and its look for the same show misses");
     EXPECT_EQ(stage.world.removed, (std::vector<std::string>{"livecanary_sh1 f-mp4", "livecanary_sh1 f-hls"}))
         << "viewers see neither";
-    EXPECT_TRUE(stage.ledger.kept.empty());
+    EXPECT_TRUE(stage.leaves_nothing());
 }
 
 // Each of the facts that single it out taken away, it is not claimed.
@@ -500,11 +540,12 @@ TEST(JourneyFormats, AnMp4FileThatIsNowhereNamesThemToo) {
 TEST(JourneyFormats, WithoutAReceiverTheColumnAloneShowsIt) {
     JourneyStage stage;
     stage.world.instead[std::string(questions::row)] = [&](const Question&) {
-        return result<PeerAnswer>(stage.world.pushed ? facts(Formats::row("f", "", "http://h/a.mp4"))
+        return result<PeerAnswer>(stage.world.pushed ? facts(Formats::row("f", "", "http://h/a.mp4", ""))
                                                      : facts({{"found", "0"}}));
     };
-    const RunResult run =
-        stage.run("push = 'push-main'\nrows = { mysql = 'db', table = 'tb_vod' }\nmutates = true\n");
+    const RunResult run = stage.run(
+        "push = 'push-main'\nrows = { mysql = 'db', table = 'tb_vod' }\nmutates = true\ndeadlines = { row = "
+        "'300ms' }\n");
     EXPECT_EQ(stage.probe.diagnose(run).label(), "replay_format_case_mismatch");
 }
 
@@ -552,6 +593,238 @@ TEST(JourneyFormats, ASweepTakesEveryFileOfTheShow) {
     EXPECT_FALSE(await(stage.io, stage.probe.remove(sweeping, left)));
     EXPECT_EQ(stage.world.removed,
               (std::vector<std::string>{"livecanary_sh1 f-mp4", "livecanary_sh1 f-hls"}));
+}
+
+// --- nobody tells of the files: rows are known by what was there before, and by when they began
+
+constexpr std::int64_t push_began = 1795000000;
+
+/// A journey's configuration by itself.
+struct JourneyKeys {
+    explicit JourneyKeys(const std::string& keys) : text(keys), read(journey::read(text.reader())) {}
+    TomlText text;
+    journey::Config read;
+};
+
+/// A user's rows, as they come while a journey without a receiver looks.
+struct UntoldStage : JourneyStage {
+    explicit UntoldStage(std::vector<Facts> from_before = {}) : old(std::move(from_before)) {
+        env.wall = [] { return WallTime(std::chrono::seconds(push_began - 1)); };
+        world.instead[std::string(questions::row)] = [this](const Question&) {
+            if (unreachable) return result<PeerAnswer>(error_code(asio::error::connection_refused));
+            std::vector<Facts> all;
+            if (world.pushed) {
+                ++looks;
+                for (const auto& [at, row] : coming)
+                    if (looks >= at && !is_gone(row)) all.push_back(row);
+            }
+            all.insert(all.end(), old.begin(), old.end());
+            return result<PeerAnswer>(World::rows_answer(all));
+        };
+    }
+    bool is_gone(const Facts& row) const {
+        return std::ranges::find(world.removed, "livecanary_sh1 " + row.at("column.file_id")) !=
+               world.removed.end();
+    }
+    static Facts row(const std::string& file, const std::string& play, const std::string& hls,
+                     std::int64_t after_push) {
+        Facts with = Formats::row(file, play, hls, std::to_string(push_began + after_push));
+        with.erase("found");
+        return with;
+    }
+    RunResult walk(const std::string& more = {}) {
+        return run(
+            "push = 'push-main'\nrows = { mysql = 'db', table = 'tb_vod' }\nmutates = true\nuserid = "
+            "'livecanary_sh1'\ndeadlines = { row = '900ms' }\n" +
+            more);
+    }
+    std::vector<Facts> old{};
+    std::vector<std::pair<int, Facts>> coming{};  ///< from that look on
+    int looks = 0;
+    bool unreachable = false;
+};
+
+TEST(JourneyUntold, SecondFormatsRowIsSeenAndNamesTheTimeZone) {
+    UntoldStage stage({UntoldStage::row("f-old", "http://h/o.mp4", "", -90000)});
+    stage.coming = {{1, UntoldStage::row("f-hls", "", "http://h/a.m3u8", 28802)},
+                    {3, UntoldStage::row("f-mp4", "http://h/a.mp4", "", 28802)}};
+    const RunResult run = stage.walk();
+    EXPECT_EQ(run.code, JourneyError::two_rows) << run.code.message();
+    const Diagnosis found = stage.probe.diagnose(run);
+    expect_sound(found);
+    EXPECT_EQ(found.label(), "db_timezone_mismatch");
+    EXPECT_EQ(
+        found.because,
+        "one show stands in two rows: file_id f-hls with hls_play_url, beside f-mp4 with play_url; their "
+        "start_time is 8 h after the push began, so the backend's session has another time zone than "
+        "+08:00, and its look for the same show misses");
+    EXPECT_EQ(std::set(stage.world.removed.begin(), stage.world.removed.end()),
+              (std::set<std::string>{"livecanary_sh1 f-hls", "livecanary_sh1 f-mp4"}))
+        << "both, and nothing of before";
+    EXPECT_TRUE(stage.leaves_nothing());
+}
+
+// Each of the facts that single it out taken away, it is not claimed.
+TEST(JourneyUntold, TimeZoneIsNotClaimedWithoutItsHours) {
+    struct Row {
+        std::int64_t hls, mp4;
+        const char* first;
+        std::size_t ruled_out;
+    };
+    for (const auto& row : {Row{2, 2, "callback_duplicate_redelivery", 1},
+                            Row{28800 + 400, 28800 + 400, "db_timezone_mismatch", 0},
+                            Row{-900 + 2, -900 + 2, "db_timezone_mismatch", 0}}) {
+        UntoldStage stage;
+        stage.coming = {{1, UntoldStage::row("f-hls", "", "http://h/a.m3u8", row.hls)},
+                        {1, UntoldStage::row("f-mp4", "http://h/a.mp4", "", row.mp4)}};
+        const RunResult run = stage.walk();
+        const Diagnosis found = stage.probe.diagnose(run);
+        expect_sound(found);
+        EXPECT_EQ(found.label(), "") << row.hls;
+        ASSERT_FALSE(found.candidates.empty()) << row.hls;
+        EXPECT_EQ(to_string(found.candidates[0].cause), row.first) << row.hls;
+        EXPECT_EQ(found.ruled_out.size(), row.ruled_out) << row.hls;
+    }
+}
+
+TEST(JourneyUntold, ARowThatComesAfterTheWalkIsTakenByTheSweep) {
+    UntoldStage stage;
+    stage.coming = {{1, UntoldStage::row("f-mp4", "http://h/a.mp4", "", 2)}};
+    EXPECT_EQ(stage.walk().outcome(), RunOutcome::ok);
+    ASSERT_EQ(stage.ledger.kept.size(), 1U);
+    stage.coming.emplace_back(1, UntoldStage::row("f-hls", "", "http://h/a.m3u8", 2));
+    stage.sweep();
+    EXPECT_TRUE(stage.ledger.kept.empty());
+    EXPECT_EQ(std::set(stage.world.removed.begin(), stage.world.removed.end()),
+              (std::set<std::string>{"livecanary_sh1 f-hls", "livecanary_sh1 f-mp4"}));
+}
+
+// Nothing of a day before or after, whatever was there when the journey looked.
+TEST(JourneyUntold, RowsOfAnotherTimeAreNobodysLitter) {
+    UntoldStage stage;
+    stage.coming = {{1, UntoldStage::row("f-mp4", "http://h/a.mp4", "http://h/a.m3u8", 2)},
+                    {1, UntoldStage::row("f-day-before", "http://h/b.mp4", "", -86400)},
+                    {1, UntoldStage::row("f-day-after", "http://h/c.mp4", "", 86400)}};
+    EXPECT_EQ(stage.walk().outcome(), RunOutcome::ok);
+    stage.sweep();
+    EXPECT_EQ(std::set(stage.world.removed.begin(), stage.world.removed.end()),
+              std::set<std::string>{"livecanary_sh1 f-mp4"});
+}
+
+TEST(JourneyUntold, PartsOfALongShowAreNoSecondRow) {
+    UntoldStage stage;
+    stage.coming = {{1, UntoldStage::row("f-1", "http://h/a.mp4", "", 2)},
+                    {1, UntoldStage::row("f-2", "http://h/b.mp4", "", 67)}};
+    EXPECT_EQ(stage.walk().outcome(), RunOutcome::ok);
+    EXPECT_TRUE(stage.leaves_nothing());
+    EXPECT_EQ(stage.world.removed.size(), 4U) << "both, twice asked for";
+}
+
+TEST(JourneyUntold, FormatsAreWaitedForAndMissed) {
+    UntoldStage stage;
+    stage.coming = {{1, UntoldStage::row("f-hls", "", "http://h/a.m3u8", 2)}};
+    const RunResult run = stage.walk("formats = 2\n");
+    EXPECT_EQ(run.code, JourneyError::format_missing);
+    const Diagnosis found = stage.probe.diagnose(run);
+    expect_sound(found);
+    EXPECT_EQ(found.label(), "replay_missing");
+    EXPECT_EQ(to_string(found.candidates.at(0).cause), "record_template_not_bound");
+    EXPECT_EQ(found.because, "1 of 2 formats of the show came to stand in the table");
+    EXPECT_EQ(stage.world.removed, std::vector<std::string>{"livecanary_sh1 f-hls"});
+}
+
+// What cannot be told from what was there, or not be removed, is not made.
+TEST(JourneyUntold, NothingIsPushedWithoutALookAtWhatIsThere) {
+    UntoldStage stage;
+    stage.unreachable = true;
+    const RunResult run = stage.walk();
+    EXPECT_EQ(way_of(run), "row");
+    EXPECT_EQ(run.reason(), Reason::refused);
+    EXPECT_FALSE(stage.world.pushed);
+    EXPECT_TRUE(stage.ledger.ever.empty());
+    std::vector<Facts> many;
+    for (int i = 0; i < 17; ++i) many.push_back(UntoldStage::row("f" + std::to_string(i), "u", "", 0));
+    UntoldStage crowd(std::move(many));
+    const RunResult crowded = crowd.walk();
+    EXPECT_EQ(crowded.outcome(), RunOutcome::inconclusive);
+    EXPECT_EQ(crowded.code, JourneyError::crowded);
+    EXPECT_FALSE(crowd.world.pushed);
+}
+
+// The push is cut when a replay may have become of it; and one that breaks off may leave one, too.
+TEST(JourneyUntold, APushThatBreaksOffIsLookedFor) {
+    UntoldStage stage;
+    stage.world.instead[std::string(questions::push)] = [&](const Question&) {
+        stage.world.pushed = true;
+        return result<PeerAnswer>(facts({{"outcome", "failed"}, {"accepted", "1"}, {"phase", "media"}}));
+    };
+    stage.coming = {{1, UntoldStage::row("f", "http://h/a.mp4", "", 2)}};
+    EXPECT_EQ(stage.walk().failed_phase(), "push");
+    EXPECT_EQ(stage.world.removed, std::vector<std::string>{"livecanary_sh1 f"});
+    EXPECT_EQ(stage.ledger.kept.size(), 1U);
+}
+
+// Another walk is under way: what came since its push may be its own.
+TEST(JourneyUntold, ASweepLeavesTheWalkUnderWayWhatIsItsOwn) {
+    UntoldStage stage;
+    stage.coming = {{1, UntoldStage::row("f-late", "http://h/a.mp4", "", 2)}};
+    const JourneyKeys config(
+        "push = 'p'\nrows = { mysql = 'db', table = 'tb_vod' }\nmutates = true\nuserid = 'livecanary_sh1'\n");
+    stage.world.pushed = true;
+    journey::Show show{.table = "tb_vod", .userid = "livecanary_sh1", .stream = "s"};
+    show.before.emplace();
+    show.made = stage.env.wall();
+    journey::Ongoing other{.walking = true};
+    const auto removes = [&] {
+        ProbeRun sweeping(stage.env, 5s);
+        return await(stage.io, journey::remove_rows(config.read, sweeping, show, &other));
+    };
+    EXPECT_EQ(removes(), boost::system::errc::device_or_resource_busy) << "what it found is not known yet";
+    other.before.emplace();
+    EXPECT_EQ(removes(), boost::system::errc::device_or_resource_busy);
+    EXPECT_TRUE(stage.world.removed.empty());
+    other.before = {"f-late"};
+    EXPECT_FALSE(removes()) << "it was there before that walk's push";
+    EXPECT_EQ(stage.world.removed, std::vector<std::string>{"livecanary_sh1 f-late"});
+}
+
+// The receiver hears of a second file after the walk.
+TEST(JourneyFormats, AFileThatIsToldOfLateIsTakenByTheSweep) {
+    JourneyStage stage;
+    Formats world{.events = {Formats::event("f-mp4", "mp4")},
+                  .rows = {{"f-mp4", Formats::row("f-mp4", "http://h/a.mp4", "")}}};
+    EXPECT_EQ(world.walk(stage).outcome(), RunOutcome::ok);
+    world.events.push_back(Formats::event("f-hls", "hls"));
+    stage.sweep();
+    EXPECT_TRUE(stage.ledger.kept.empty());
+    EXPECT_EQ(std::set(stage.world.removed.begin(), stage.world.removed.end()),
+              (std::set<std::string>{"livecanary_sh1 f-hls", "livecanary_sh1 f-mp4"}));
+}
+
+TEST(JourneyShow, StandsInTheLedgerAsItIs) {
+    journey::Show show{.table = "t", .userid = "u", .stream = "s", .files = {"f1", "f2"}};
+    EXPECT_EQ(litter_of(show, "p").item, "table=t userid=u stream=s rows=unknown file=f1 file=f2");
+    EXPECT_FALSE(journey::show_of(litter_of(show, "p")).before);
+    show.before = {"b1", "b2"};
+    EXPECT_EQ(litter_of(show, "p").item, "table=t userid=u stream=s before=b1 before=b2 file=f1 file=f2");
+    EXPECT_EQ(journey::show_of(litter_of(show, "p")).before, show.before);
+    EXPECT_EQ(journey::show_of(litter_of(show, "p")).files, show.files);
+    show.before.emplace();
+    EXPECT_TRUE(journey::show_of(litter_of(show, "p")).before->empty());
+}
+
+TEST(JourneyShow, ZonesBetweenAPushAndItsRecording) {
+    using journey::zones_between;
+    EXPECT_EQ(zones_between(1000, 1000), 0);
+    EXPECT_EQ(zones_between(1000, 985), 0);
+    EXPECT_EQ(zones_between(1000, 1060), 0);
+    EXPECT_EQ(zones_between(1000, 1061), std::nullopt);
+    EXPECT_EQ(zones_between(1000, 984), std::nullopt);
+    EXPECT_EQ(zones_between(1000, 29810), 28800);
+    EXPECT_EQ(zones_between(100000, 100000 - 21600 + 5), -21600);
+    EXPECT_EQ(zones_between(100000, 100000 - 22500 + 5), std::nullopt) << "+14:00 is the last";
+    EXPECT_EQ(zones_between(1000, 1000 + 72000), 72000);
+    EXPECT_EQ(zones_between(1000, 1000 + 72900), std::nullopt);
 }
 
 std::vector<std::string> mistakes_of(const std::string& keys) {
