@@ -81,6 +81,7 @@ Receive read_receive(config::Reader& in) {
     in.optional("rate", receive.rate, 1, 10000);
     receive.forward = read_url(in, "forward");
     in.optional("forward_within", receive.forward_within, 1s, 19s);
+    in.optional("refusal_stands", receive.refusal_stands, 1s, 24h);
     in.unread();
     return receive;
 }

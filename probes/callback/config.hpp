@@ -40,6 +40,8 @@ struct Receive {
     std::optional<net::HttpUrl> forward{};
     /// For the backend's answer; of the 20 s that the cloud waits for us (267/32744).
     std::chrono::milliseconds forward_within{std::chrono::seconds(15)};
+    /// How long a stream whose event the backend refused has to come again, before those of others speak.
+    std::chrono::milliseconds refusal_stands{std::chrono::minutes(15)};
 };
 
 struct Config {

@@ -1,6 +1,7 @@
 #include "probes/callback/inbox.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "probes/protocol/callback_sign.hpp"
@@ -146,7 +147,7 @@ void Inbox::settle(std::uint64_t number, bool with_200, std::optional<Forwarded>
     if (at != arrivals_.end()) {
         at->settled = with_200;
         at->forwarded = forwarded;
-        if (forwarded) last_forwarded_[label_of(at->event.type)] = *at;
+        if (forwarded) keep_forwarded(*at);
     }
     if (digest == unsettled_.end()) return;
     if (with_200) {
@@ -158,6 +159,28 @@ void Inbox::settle(std::uint64_t number, bool with_200, std::optional<Forwarded>
         remembered_set_.insert(digest->second);
     }
     unsettled_.erase(digest);
+}
+
+/// Of each event and stream, the newest answer speaks: one stream that is well says nothing of another.
+void Inbox::keep_forwarded(const Arrival& arrival) {
+    std::erase_if(refused_, [&](const Arrival& old) {
+        return old.event.type == arrival.event.type && old.event.stream_id == arrival.event.stream_id;
+    });
+    if (arrival.forwarded->good()) {
+        auto& last = last_taken_[label_of(arrival.event.type)];
+        last = std::max(last, arrival.at);
+        return;
+    }
+    if (refused_.size() == most_refused) refused_.pop_front();
+    refused_.push_back(arrival);
+}
+
+/// A stream may never come again. It has its time to; after that, another's event that the backend took shows
+/// that it takes such events.
+bool Inbox::stands(const Arrival& refused, WallTime now) const {
+    if (now - refused.at <= receive_.refusal_stands) return true;
+    const auto taken = last_taken_.find(label_of(refused.event.type));
+    return taken == last_taken_.end() || taken->second <= refused.at;
 }
 
 void Inbox::match(Arrival& arrival) {
@@ -229,6 +252,7 @@ void Inbox::conclude(WallTime now) {
         expected.state = Expectation::State::missed;
         since_report_.defects[defect::missing] += 1;
     }
+    std::erase_if(refused_, [&](const Arrival& refused) { return !stands(refused, now); });
     for (auto& arrival : arrivals_) {
         if (arrival.matched || now - arrival.at <= receive_.expect_within) continue;
         arrival.matched = true;
@@ -276,20 +300,22 @@ std::optional<Standing> Inbox::standing_missing() const {
 }
 
 std::optional<Standing> Inbox::standing_forward() const {
-    for (const auto& [label, arrival] : last_forwarded_) {
-        if (!arrival.forwarded || arrival.forwarded->good()) continue;
-        Standing standing{.what = Standing::What::forward_refused};
-        const auto& event = arrival.event;
-        standing.evidence = {{"forwarded", named(event)},
-                             {"forward_event", std::string(label)},
-                             {"forward_answer", arrival.forwarded->answer}};
-        if (event.type == 100 && !event.has_video_id && event.has_recording)
-            standing.evidence.emplace_back("forward_lacks", "video_id");
-        if (event.stream_id.find('_') == event.stream_id.npos)
-            standing.evidence.emplace_back("forward_lacks_underscore", protocol::printable(event.stream_id));
-        return standing;
-    }
-    return std::nullopt;
+    if (refused_.empty()) return std::nullopt;
+    const Arrival& arrival = refused_.back();
+    const auto& event = arrival.event;
+    Standing standing{.what = Standing::What::forward_refused};
+    standing.evidence = {{"forwarded", named(event)},
+                         {"forward_event", std::string(label_of(event.type))},
+                         {"forward_answer", arrival.forwarded->answer}};
+    std::set<std::string_view> streams;
+    for (const auto& refused : refused_) streams.insert(refused.event.stream_id);
+    if (streams.size() > 1)
+        standing.evidence.emplace_back("forward_streams", std::to_string(streams.size()) + " streams");
+    if (event.type == 100 && !event.has_video_id && event.has_recording)
+        standing.evidence.emplace_back("forward_lacks", "video_id");
+    if (event.stream_id.find('_') == event.stream_id.npos)
+        standing.evidence.emplace_back("forward_lacks_underscore", protocol::printable(event.stream_id));
+    return standing;
 }
 
 std::optional<Standing> Inbox::standing() const {

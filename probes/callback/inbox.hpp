@@ -101,7 +101,8 @@ struct Report {
 
 class Inbox {
 public:
-    static constexpr std::size_t most_arrivals = 512, most_expectations = 512, most_remembered_bodies = 4096;
+    static constexpr std::size_t most_arrivals = 512, most_expectations = 512, most_remembered_bodies = 4096,
+                                 most_refused = 256;
 
     Inbox(const Receive& receive, config::Secret key, config::Secret backup_key);
 
@@ -145,6 +146,9 @@ private:
     std::optional<Standing> standing() const;
     std::optional<Standing> standing_missing() const;
     std::optional<Standing> standing_forward() const;
+    void keep_forwarded(const Arrival& arrival);
+    /// Whether it is still held against the backend; it has not been answered well since.
+    bool stands(const Arrival& refused, WallTime now) const;
     std::string arrived_of(const std::string& stream, WallTime since) const;
     bool hears_of_others(const Expectation& missed) const;
 
@@ -160,8 +164,9 @@ private:
     std::deque<OwnPush> own_pushes_{};
     std::deque<std::string> remembered_{};
     std::unordered_set<std::string> remembered_set_{};
-    std::map<std::uint64_t, std::string> unsettled_{};  // digests, by arrival
-    std::map<std::string_view, Arrival> last_forwarded_{};
+    std::map<std::uint64_t, std::string> unsettled_{};   // digests, by arrival
+    std::deque<Arrival> refused_{};                      // the newest of its event and stream, oldest first
+    std::map<std::string_view, WallTime> last_taken_{};  // by the backend, by event label
     std::uint64_t numbers_ = 0;
     std::uint64_t last_notice_ = 0;
     std::uint64_t taken_ = 0;

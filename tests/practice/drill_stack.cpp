@@ -42,6 +42,9 @@ struct Pace {
     std::chrono::milliseconds waits = 0s;
 };
 constexpr auto expect_within = 3s, record_within = 3s;
+/// Above the interval of pushes: a stream that is refused each time stands, and one that was is soon
+/// forgotten.
+constexpr auto refusal_stands = 6s;
 
 const std::map<std::string, Pace>& paces() {
     static const std::map<std::string, Pace> all = [] {
@@ -376,8 +379,8 @@ void DrillStack::write_config() const {
         << "\", path = \"/live\", expect = [1, 0, 100], "
         << "expect_within = \"" << milliseconds(expect_within) << "\", record_within = \""
         << milliseconds(record_within) << "\", rate = 100, forward_within = \""
-        << milliseconds(told.forward_within) << "\", forward = \"" << backend.backend.url() << callback_path
-        << "\" }\n";
+        << milliseconds(told.forward_within) << "\", refusal_stands = \"" << milliseconds(refusal_stands)
+        << "\", forward = \"" << backend.backend.url() << callback_path << "\" }\n";
     if (told.journey)
         probe("journey", "replay")
             << "push = \"push-main\"\ncallback = \"cloud-events\"\nrows = { mysql = \"replay-db\", table = "

@@ -60,16 +60,11 @@ std::vector<Fault> of_callbacks() {
          .apply = sql("DELETE FROM live_demo.tb_room"),
          .parts = {database}},
         {.id = "callback-stream-without-underscore",
-         .breaks = "names of streams lack the '_' before their user",
+         .breaks = "a stream's name lacks the '_' before its user",
          .cause = "stream_id_without_underscore",
          .named_by = {{"cloud-events", "callback_not_stored"}},
-         // Of all: the newest event speaks, and one of a stream that is well would hide the others.
-         .apply =
-             [](S s) {
-                 s.told.stream = "nounderscore";
-                 s.told.watched = "watchednounderscore";
-                 issue(s, signed_name(s.main_key, "1234-nounderscore", wall() + 12h));
-             },
+         // The others are well, and do not hide it.
+         .apply = told_as([](DrillTold& t) { t.stream = "nounderscore"; }),
          .parts = {Part::told}},
     };
 }

@@ -63,6 +63,7 @@ record_within = '20m'
 rate = 5
 forward = 'http://backend/callback/tape_callback.php'
 forward_within = '3s'
+refusal_stands = '1m'
 )");
     EXPECT_EQ(config.backup_key.reveal(), "old-key");
     EXPECT_EQ(config.address, asio::ip::make_address("192.0.2.1"));
@@ -88,6 +89,7 @@ forward_within = '3s'
     EXPECT_EQ(config.receive->rate, 5);
     EXPECT_EQ(config.receive->forward->host, "backend");
     EXPECT_EQ(config.receive->forward_within, 3s);
+    EXPECT_EQ(config.receive->refusal_stands, 1min);
 }
 
 TEST(CallbackConfig, ReceiverAlone) {
@@ -100,6 +102,7 @@ TEST(CallbackConfig, ReceiverAlone) {
     EXPECT_EQ(config.receive->rate, 20);
     EXPECT_FALSE(config.receive->forward);
     EXPECT_EQ(config.receive->forward_within, 15s);
+    EXPECT_EQ(config.receive->refusal_stands, 15min);
 }
 
 TEST(CallbackConfig, NothingGiven) {

@@ -344,25 +344,68 @@ TEST(CallbackInbox, RateIsBounded) {
     EXPECT_EQ(bench.inbox.take("{}", bench.now, Clock::time_point{} + 1s), Verdict::too_many);
 }
 
-TEST(CallbackInbox, ForwardedAnswerStandsUntilABetterOneOfThatEvent) {
-    Bench bench;
-    const auto forwarded = [&](int type, const std::string& stream, std::int64_t code) {
-        bench.inbox.take(bench.body(type, stream, bench.now, key, std::to_string(code) + stream), bench.now,
-                         bench.steady += 1s);
-        bench.inbox.settle(
-            bench.inbox.last().number, true,
+struct ForwardBench : Bench {
+    using Bench::Bench;
+    void forwarded(int type, const std::string& stream, std::int64_t code) {
+        ++times;
+        inbox.take(body(type, stream, now, key, std::to_string(times)), now, steady += 1s);
+        inbox.settle(
+            inbox.last().number, true,
             Forwarded{.status = 200, .code = code, .answer = "HTTP 200 code " + std::to_string(code)});
-    };
-    forwarded(100, "nounderscore", 2003);
+    }
+    int times = 0;
+};
+
+TEST(CallbackInbox, RefusedStreamStandsBesideOneThatIsWell) {
+    ForwardBench bench;
+    bench.forwarded(100, "nounderscore", 2003);
     Report report = bench.report();
     ASSERT_TRUE(report.standing);
     EXPECT_EQ(report.standing->what, Standing::What::forward_refused);
     EXPECT_EQ(got(*report.standing, "forward_event"), "100");
     EXPECT_EQ(got(*report.standing, "forward_answer"), "HTTP 200 code 2003");
     EXPECT_EQ(got(*report.standing, "forward_lacks_underscore"), "nounderscore");
-    forwarded(1, "a_b", 0);
+    EXPECT_EQ(got(*report.standing, "forward_streams"), "");
+    // Another event of it, and the same one of a stream that is well, say nothing of it.
+    bench.forwarded(1, "nounderscore", 0);
+    bench.now += 1min;
+    bench.forwarded(100, "a_b", 0);
+    report = bench.report();
+    ASSERT_TRUE(report.standing);
+    EXPECT_EQ(got(*report.standing, "forwarded"), "event 100 of stream nounderscore");
+    bench.forwarded(100, "nounderscore", 0);
+    EXPECT_FALSE(bench.report().standing);
+}
+
+// A stream that never comes again must not stand for ever, if others show that the backend takes such events.
+TEST(CallbackInbox, RefusedStreamThatDoesNotComeAgainHealsByAnotherAfterItsTime) {
+    ForwardBench bench;
+    bench.forwarded(100, "gone", 2003);
+    bench.now += 1s;
+    bench.forwarded(100, "a_b", 0);
+    bench.now += 15min - 1s;
     EXPECT_TRUE(bench.report().standing);
-    forwarded(100, "a_b", 0);
+    bench.now += 1s;
+    EXPECT_FALSE(bench.report().standing);
+    // Nobody has shown anything since: it stands on, and an event of another number shows nothing.
+    bench.forwarded(100, "gone", 2003);
+    bench.now += 1h;
+    bench.forwarded(0, "a_b", 0);
+    EXPECT_TRUE(bench.report().standing);
+    bench.forwarded(100, "a_b", 0);
+    EXPECT_FALSE(bench.report().standing);
+}
+
+TEST(CallbackInbox, RefusedStreamsAreCountedAndBounded) {
+    Receive receive;
+    receive.rate = 10000;
+    ForwardBench bench(receive);
+    for (int i = 0; i < 300; ++i) bench.forwarded(100, "s_" + std::to_string(i), 2003);
+    Report report = bench.report();
+    ASSERT_TRUE(report.standing);
+    EXPECT_EQ(got(*report.standing, "forwarded"), "event 100 of stream s_299") << "the newest speaks";
+    EXPECT_EQ(got(*report.standing, "forward_streams"), "256 streams");
+    for (int i = 44; i < 300; ++i) bench.forwarded(100, "s_" + std::to_string(i), 0);
     EXPECT_FALSE(bench.report().standing);
 }
 
