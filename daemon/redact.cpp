@@ -14,6 +14,8 @@ namespace {
 /// How many decodings one after the other are undone: JSON in a JSON string in a URL.
 constexpr int deepest = 3;
 constexpr std::size_t key_size = 4;  // bytes that needles are looked up by
+/// Tokens that are searched for where they stand without their name, too; each is some twenty needles.
+constexpr std::size_t most_tokens_everywhere = 10'000;
 /// What stands behind the beginning of a text that was cut: PHP's in a stack trace, ours, and that of
 /// bundle_logs.hpp.
 constexpr std::array<std::string_view, 3> cut_marks{"...", "…", " [cut]"};
@@ -63,6 +65,7 @@ std::size_t Redactor::add(const std::string& name, const std::string& value, boo
     if (const auto at = by_value_.find(value); at != by_value_.end()) return at->second;
     const std::size_t known = known_.size();
     known_.push_back({.name = plain_name(name)});
+    names_.insert(known_.back().name);
     by_value_.emplace(value, known);
     if (!everywhere) return known;
     if (value.size() < shortest_certain_secret) {
@@ -97,16 +100,24 @@ void Redactor::keep(std::string value) {
     if (!value.empty()) kept_.insert(std::move(value));
 }
 
+/// What a marker says is no secret, and would be found in it for ever.
+bool Redactor::marks(std::string_view value) const {
+    return std::ranges::any_of(names_, [&](const std::string& name) {
+        return ("[redacted " + name).find(value) != std::string::npos || value.find(name + ' ') != value.npos;
+    });
+}
+
 void Redactor::learn(std::string_view text, Words words) {
     find_shapes(text, words, [&](const Shaped& shaped) {
         const auto value = shaped.value;
         if (shaped.may_be_id && kept_.contains(value)) return;
         if (by_value_.contains(value) || holds_any(value, deepest)) return;
-        // What a marker says is no secret, and would be found in it for ever.
-        const bool marks = std::ranges::any_of(
-            known_, [&](const Known& other) { return other.marker.find(value) != std::string::npos; });
         const std::string name(shaped.name);
-        const std::size_t known = add(name, std::string(value), !marks && is_random(value));
+        // A log may be full of them.
+        const bool everywhere =
+            tokens_everywhere_ < most_tokens_everywhere && is_random(value) && !marks(value);
+        if (everywhere) ++tokens_everywhere_;
+        const std::size_t known = add(name, std::string(value), everywhere);
         known_[known].marker = marker_of(known_[known].name, ++token_numbers_[name]);
     });
 }
@@ -168,7 +179,7 @@ void Redactor::search(const TextView& view, int depth, Report& report) const {
         if (!inner.empty())
             report.push_back({view.from[run.begin], view.to[run.end - 1], inner.front().marker});
     }
-    for (const TextView& other : undone(view)) search(other, depth - 1, report);
+    each_undone(view, [&](const TextView& other) { search(other, depth - 1, report); });
 }
 
 void Redactor::shapes(std::string_view text, Words words, Report& report) const {

@@ -44,7 +44,7 @@ public:
     /// This is no secret although it looks like one, such as a vendor's request id. Does not shield a
     /// configured secret.
     void keep(std::string value);
-    /// Remembers what is a secret by its shape.
+    /// Remembers what is a secret by its shape; the first 10,000 are found where they stand alone, too.
     void learn(std::string_view text, Words words);
 
     /// `text` with a marker such as `[redacted push-main.push_key 1]` in the place of each secret; line ends
@@ -76,6 +76,7 @@ private:
 
     std::size_t add(const std::string& name, const std::string& value, bool everywhere);
     void add_needle(std::string bytes, std::size_t known, bool alone);
+    bool marks(std::string_view value) const;
     std::string marker_of(const std::string& name, std::size_t number) const;
     void search(const TextView& view, int depth, Report& report) const;
     void match(const TextView& view, Report& report) const;
@@ -90,6 +91,8 @@ private:
     std::vector<std::size_t> tiny_{};  ///< the others
     std::size_t longest_needle_ = 0;   ///< bytes
     std::map<std::string, std::size_t, std::less<>> by_value_{};
+    std::set<std::string> names_{};  ///< of all that is known
+    std::size_t tokens_everywhere_ = 0;
     std::map<std::string, std::size_t> token_numbers_{};  ///< shape → how many were learnt
     std::set<std::string, std::less<>> kept_{};
     std::vector<std::string> uncertain_{};

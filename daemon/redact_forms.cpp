@@ -204,7 +204,13 @@ std::optional<Coded> plus(std::string_view text) {
     return Coded{1, " "};
 }
 
-constexpr std::array<Decoder, 5> decoders{percent, backslash, entity, line_end, plus};
+/// UTF-16 of ASCII, in either order.
+std::optional<Coded> nul(std::string_view text) {
+    if (text[0] != '\0') return std::nullopt;
+    return Coded{1, {}};
+}
+
+constexpr std::array<Decoder, 6> decoders{percent, backslash, entity, line_end, plus, nul};
 
 /// `before` with everything undone that `decode` knows; nothing if there is none.
 std::optional<TextView> decoded(const TextView& before, Decoder decode) {
@@ -258,11 +264,9 @@ TextView::TextView(std::string_view original) : text(original), from(original.si
     }
 }
 
-std::vector<TextView> undone(const TextView& before) {
-    std::vector<TextView> views;
+void each_undone(const TextView& before, const std::function<void(const TextView&)>& found) {
     for (const Decoder decode : decoders)
-        if (auto view = decoded(before, decode)) views.push_back(*std::move(view));
-    return views;
+        if (const auto view = decoded(before, decode)) found(*view);
 }
 
 std::vector<CodedRun> coded_runs(std::string_view text) {

@@ -3,6 +3,7 @@
 // as it was meant.
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,9 +25,10 @@ struct TextView {
     explicit TextView(std::string_view original);
 };
 
-/// `before` with percent-encoding, backslash escapes, HTML entities, line ends or '+' for a blank undone: one
-/// view for each of these that occurs.
-std::vector<TextView> undone(const TextView& before);
+/// Calls `found` with `before` as it reads with percent-encoding, backslash escapes, HTML entities, line
+/// ends, '+' for a blank or UTF-16 undone: with each of these that occurs, one after the other, since each
+/// takes nine times the memory of its text.
+void each_undone(const TextView& before, const std::function<void(const TextView&)>& found);
 
 /// A run of base64 or hexadecimal digits in a text.
 struct CodedRun {

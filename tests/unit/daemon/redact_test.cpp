@@ -136,6 +136,12 @@ const std::vector<Encoding>& encodings() {
         {"over two lines of a string", [](const std::string& s) { return broken(s, "\\\n    "); }},
         {"over two lines of a comment", [](const std::string& s) { return broken(s, "\r\n  # "); }},
         {"over two lines in JSON", [](const std::string& s) { return broken(json_text(s), "\\n"); }},
+        {"UTF-16",
+         [](const std::string& s) {
+             std::string wide;
+             for (const char c : s) (wide += c) += '\0';
+             return wide;
+         }},
         {"MD5", [](const std::string& s) { return digest(EVP_md5(), s); }},
         {"SHA-1", [](const std::string& s) { return digest(EVP_sha1(), s); }},
         {"SHA-256", [](const std::string& s) { return digest(EVP_sha256(), s); }},
@@ -309,6 +315,17 @@ TEST(Redact, ATokenSeenOnceIsKnownWhereItStandsAlone) {
     EXPECT_EQ(redactor.text(named, Words::foreign), "login ok, token=[redacted token 1]");
     EXPECT_EQ(redactor.text(alone, Words::ours), "GET /x/[redacted token 1] HTTP/1.1");
     EXPECT_EQ(redactor.found_in(alone), std::vector<std::string>{"token"});
+}
+
+TEST(Redact, ATokenThatReadsLikeAMarkerIsNoReasonToGiveUp) {
+    Redactor redactor = redactor_of({{"push-main22.push_key", "the-push-key"}});
+    for (const std::string text : {"password=\"push-main22.push_key\"", "password=\"push-main22.push_key 1\"",
+                                   "password=\"redacted token 33\""}) {
+        redactor.learn(text, Words::foreign);
+        const std::string clean = redactor.text(text + " the-push-key", Words::foreign);
+        EXPECT_TRUE(redactor.found_in(clean).empty()) << clean;
+        EXPECT_NE(clean.find("\"[redacted "), std::string::npos) << clean;
+    }
 }
 
 TEST(Redact, WhatIsNoSecretStays) {
