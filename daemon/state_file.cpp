@@ -202,6 +202,7 @@ bool StateFile::set_up() {
         return failed(SQLITE_MISMATCH, "written by a newer livecanary (version " + std::to_string(version) +
                                            " of the file, this one knows " + std::to_string(schema_version) +
                                            ")");
+    if (version < 0) return failed(SQLITE_CORRUPT, "its version is " + std::to_string(version));
     for (; version < schema_version; ++version)
         if (!run(schema[version])) return false;
     return run("COMMIT");

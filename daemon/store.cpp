@@ -81,10 +81,7 @@ void StateStore::run_ended(std::string probe) {
 }
 
 void StateStore::keep_alert(std::string name, std::optional<std::string> text) {
-    asio::post(worker_, [this, name = std::move(name), text = std::move(text)] {
-        file_->keep_alert(name, text);
-        publish();
-    });
+    keep_soon(&Waiting::alerts, std::move(name), std::move(text));
 }
 
 asio::awaitable<std::vector<std::string>> StateStore::alerts() {
@@ -93,10 +90,26 @@ asio::awaitable<std::vector<std::string>> StateStore::alerts() {
 }
 
 void StateStore::keep_incident(std::string id, std::optional<std::string> text) {
-    asio::post(worker_, [this, id = std::move(id), text = std::move(text)] {
-        file_->keep_incident(id, text);
-        publish();
-    });
+    keep_soon(&Waiting::incidents, std::move(id), std::move(text));
+}
+
+void StateStore::keep_soon(Texts Waiting::*which, std::string name, std::optional<std::string> text) {
+    const std::lock_guard lock(mutex_);
+    const bool is_first = waiting_.alerts.empty() && waiting_.incidents.empty();
+    (waiting_.*which)[std::move(name)] = std::move(text);
+    if (is_first) asio::post(worker_, [this] { keep_now(); });
+}
+
+void StateStore::keep_now() {
+    Waiting waiting;
+    {
+        const std::lock_guard lock(mutex_);
+        waiting = std::exchange(waiting_, {});
+    }
+    // An alert leads to its incident.
+    for (auto& [id, text] : waiting.incidents) file_->keep_incident(id, std::move(text));
+    for (auto& [name, text] : waiting.alerts) file_->keep_alert(name, std::move(text));
+    publish();
 }
 
 asio::awaitable<std::vector<std::string>> StateStore::incidents() {

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -84,7 +85,8 @@ public:
                                                 std::string value) override;
     /// No run of `probe` has anything under way any more.
     void run_ended(std::string probe);
-    /// Keeps an alert (alerts.hpp) over restarts; nothing: forgets it. Does not wait until it is done.
+    /// Keeps an alert (alerts.hpp) over restarts; nothing: forgets it. Does not wait until it is done: what a
+    /// disk that hangs lets pile up is the last text of each.
     void keep_alert(std::string name, std::optional<std::string> text);
     /// What is kept.
     boost::asio::awaitable<std::vector<std::string>> alerts();
@@ -115,6 +117,12 @@ private:
     error_code remember_now(const MemoryKey& key, const std::string& value);
     bool claim_now(const Litter& litter);
     std::vector<HeldLitter> all_now();
+    using Texts = std::map<std::string, std::optional<std::string>>;
+    struct Waiting {
+        Texts alerts{}, incidents{};
+    };
+    void keep_soon(Texts Waiting::*which, std::string name, std::optional<std::string> text);
+    void keep_now();
     void publish();
 
     // Of the thread:
@@ -125,6 +133,7 @@ private:
 
     mutable std::mutex mutex_{};
     StateFigures figures_{};
+    Waiting waiting_{};  ///< to be kept
 
     boost::asio::thread_pool worker_{1};
 };

@@ -737,5 +737,74 @@ TEST_F(Store, AFileOfTheThirdVersionKeepsWhatItHas) {
     EXPECT_EQ(Shell(folder.file()).run("PRAGMA user_version"), "4");
 }
 
+/// What daemons of before said to SQLite, each besides what those before it did.
+constexpr const char* schema_of_before[] = {
+    "CREATE TABLE litter (probe TEXT NOT NULL, store TEXT NOT NULL, item TEXT NOT NULL, made_ms INTEGER NOT "
+    "NULL,"
+    " owner TEXT NOT NULL, PRIMARY KEY (probe, store, item)) WITHOUT ROWID; PRAGMA user_version = 1;"
+    "INSERT INTO litter VALUES ('p', 'cos', 'a', 0, 'died');",
+    "CREATE TABLE memory (probe TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,"
+    " PRIMARY KEY (probe, key)) WITHOUT ROWID; PRAGMA user_version = 2;"
+    "INSERT INTO memory VALUES ('db', 'mark', '17');",
+    "CREATE TABLE alert (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "PRAGMA user_version = 3; INSERT INTO alert VALUES ('a', '1');",
+};
+
+TEST_F(Store, AFileOfEachVersionBeforeKeepsWhatItHasAndTakesIncidents) {
+    for (std::size_t version = 1; version <= std::size(schema_of_before); ++version) {
+        SCOPED_TRACE(version);
+        std::filesystem::remove(folder.file());
+        {
+            Shell shell(folder.file());
+            shell.run("PRAGMA journal_mode = WAL");
+            for (std::size_t i = 0; i < version; ++i) shell.run(schema_of_before[i]);
+        }
+        for (int life = 0; life < 2; ++life) {
+            const auto store = open();
+            EXPECT_EQ(trouble(*store), "");
+            EXPECT_EQ(all(*store), Items{"a"});
+            EXPECT_EQ(await(store->recall("db", "mark")),
+                      version >= 2 ? std::optional<std::string>("17") : std::nullopt);
+            EXPECT_EQ(await(store->alerts()).size(), version >= 3 ? 1U : 0U);
+            EXPECT_EQ(await(store->incidents()).size(), life == 0 ? 0U : 1U);
+            store->keep_incident("i", "2");
+        }
+        EXPECT_EQ(Shell(folder.file()).run("PRAGMA user_version"), "4");
+    }
+}
+
+TEST_F(Store, AVersionBelowNoneIsASpoiltFile) {
+    open();
+    Shell(folder.file()).run("PRAGMA user_version = -1");
+    EXPECT_EQ(trouble(*open([&] {
+                  auto command = options();
+                  command.keeper = false;
+                  return command;
+              }())),
+              "its version is -1");
+    const auto store = open();
+    EXPECT_EQ(trouble(*store), "");
+    EXPECT_EQ(folder.set_aside().size(), 1U);
+}
+
+TEST_F(Store, WhatPilesUpBeforeADiskThatHangsIsTheLastTextOfEach) {
+    std::promise<void> disk;
+    auto hangs = options();
+    hangs.directory = "/nowhere/at/all";
+    hangs.now = [done = disk.get_future().share()] {
+        done.wait();
+        return Clock::time_point(1h);
+    };
+    StateStore store(hangs);
+    for (int i = 0; i < 1000; ++i) {
+        store.keep_incident("i", std::to_string(i));
+        store.keep_alert("a", std::to_string(i));
+    }
+    disk.set_value();
+    EXPECT_EQ(await(store.incidents()), std::vector<std::string>{"999"});
+    EXPECT_EQ(await(store.alerts()), std::vector<std::string>{"999"});
+    EXPECT_EQ(failures(store), 2U) << "one write each";
+}
+
 }  // namespace
 }  // namespace livecanary::daemon
