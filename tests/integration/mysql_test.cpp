@@ -351,8 +351,8 @@ TEST_F(MysqlReal, AnswersWithARow) {
               (std::set<std::string>{"f1", "f2"}));
     EXPECT_TRUE(both->facts.contains("2.time.create_time"));
     EXPECT_EQ(both->facts.count("3.column.file_id"), 0U);
-    for (const char* rows : {"0", "33", "", "many"})
-        EXPECT_EQ(ask({{"table", "tb_vod"}, {"where.userid", "two"}, {"rows", rows}}).error(),
+    for (const char* most : {"0", "33", "", "many"})
+        EXPECT_EQ(ask({{"table", "tb_vod"}, {"where.userid", "two"}, {"rows", most}}).error(),
                   PeerError::not_understood);
 }
 
