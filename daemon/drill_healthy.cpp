@@ -75,6 +75,7 @@ std::vector<std::string> HealthyReport::troubles(const std::vector<std::string_v
     const auto of_runs = [](std::uint64_t count, const HealthyProbe& one) {
         return std::to_string(count) + " of " + std::to_string(one.runs) + " runs";
     };
+    if (interrupted) found.emplace_back("it was interrupted");
     for (const auto kind : kinds)
         if (std::ranges::find(probes, kind, &HealthyProbe::kind) == probes.end())
             found.push_back("no probe of the kind " + std::string(kind));
@@ -82,6 +83,8 @@ std::vector<std::string> HealthyReport::troubles(const std::vector<std::string_v
         if (one.failed > 0) found.push_back(one.probe + " failed in " + of_runs(one.failed, one));
         if (one.ok() == 0)
             found.push_back(one.probe + " was ok in none of " + std::to_string(one.runs) + " runs");
+        else if (!one.known)
+            found.push_back(one.probe + " had not been conclusive for long at the end");
         if (one.inconclusive > one.inconclusive_allowed())
             found.push_back(one.probe + " was inconclusive in " + of_runs(one.inconclusive, one) +
                             ", more than " + std::to_string(one.inconclusive_allowed()));
@@ -131,6 +134,10 @@ std::vector<HealthyProbe> HealthyWatch::counted(std::string_view metrics) const 
             if (one != probes.end()) (*one).*count += value;
         });
     };
+    each_series(metrics, "livecanary_probe_success", [&](std::string_view line, std::uint64_t) {
+        const auto one = std::ranges::find(probes, label_of(line, "probe"), &HealthyProbe::probe);
+        if (one != probes.end()) one->known = true;
+    });
     add("livecanary_probe_failures_total", &HealthyProbe::failed);
     add("livecanary_probe_inconclusive_total", &HealthyProbe::inconclusive);
     add("livecanary_probe_skipped_total", &HealthyProbe::skipped);
@@ -201,6 +208,8 @@ void print_healthy(std::ostream& out, const HealthyReport& report, const std::ve
         << minutes_text(std::chrono::duration<double>(report.seconds)) << ": " << failed << " failed, "
         << inconclusive << " inconclusive; " << report.alerts.size() << " alerts"
         << (report.alerts_watched ? "" : ", without Prometheus beside it") << '\n';
+    if (report.unanswered > 0)
+        out << "The daemon did not say what it knows " << report.unanswered << " times\n";
     for (const HealthyAlert& alert : report.alerts)
         out << "- " << about(alert) << (alert.probe.empty() ? " (about the daemon's host)" : "") << '\n';
     out << (troubles.empty() ? "\nAs it must be\n" : "\nNOT as it must be:\n");
@@ -230,6 +239,7 @@ json::object to_json(const HealthyReport& report, const std::vector<std::string>
             {"by", alert.by}, {"name", alert.name}, {"probe", alert.probe}, {"words", alert.words}});
     return {{"healthy", troubles.empty()},
             {"seconds", report.seconds},
+            {"unanswered", report.unanswered},
             {"alerts_watched", report.alerts_watched},
             {"watchdog_arrived", report.watchdog_arrived},
             {"alerts", std::move(alerts)},

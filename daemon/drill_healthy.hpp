@@ -21,6 +21,7 @@ struct HealthyProbe {
     std::string probe{}, kind{};
     // As its counters have them. Skipped: not started, since the run before was still under way.
     std::uint64_t runs = 0, failed = 0, inconclusive = 0, skipped = 0;
+    bool known = false;              ///< at the end: livecanary_probe_success was there
     double slowest = 0;              ///< seconds, of the runs that were seen
     std::set<std::string> phases{};  ///< that an ok run went through
     /// What runs that were not ok said, and how often it was seen. 20 texts at most; what is more is "other".
@@ -46,8 +47,10 @@ struct HealthyAlert {
 /// What came of all of it.
 struct HealthyReport {
     double seconds = 0;  ///< for which the daemon ran
+    bool interrupted = false;
     std::vector<HealthyProbe> probes{};
     std::set<HealthyAlert> alerts{};
+    std::uint64_t unanswered = 0;   ///< times that the daemon's loop did not say what it knows
     bool alerts_watched = false;    ///< Prometheus and Alertmanager were there
     bool watchdog_arrived = false;  ///< its alert came to Alertmanager: their silence means something
 

@@ -52,18 +52,24 @@ HealthyReport watch(DrillStage& stage, std::chrono::seconds duration, DrillProgr
     const auto start = Clock::now();
     stage.start_daemon();
     HealthyWatch watch;
-    stage.wait_until(
-        duration,
-        [&] {
-            if (stage.daemon_is_gone()) throw std::runtime_error("the daemon has ended by itself");
+    const auto look = [&] {
+        if (stage.daemon_is_gone()) throw std::runtime_error("the daemon has ended by itself");
+        try {
             watch.observe(stage.results());
-            progress.say(minutes_text(start + duration - Clock::now()) +
-                         " left: " + std::to_string(watch.runs_seen()) + " runs, " +
-                         std::to_string(watch.failures_seen()) + " failed, " +
-                         std::to_string(watch.inconclusive_seen()) + " inconclusive");
-            return false;
-        },
-        look_every);
+        } catch (const std::runtime_error&) {
+            // A machine that is busy; at the end it must answer, and have gone on running its probes.
+            ++report.unanswered;
+        }
+        progress.say(minutes_text(start + duration - Clock::now()) + " left: " +
+                     std::to_string(watch.runs_seen()) + " runs, " + std::to_string(watch.failures_seen()) +
+                     " failed, " + std::to_string(watch.inconclusive_seen()) + " inconclusive");
+        return false;
+    };
+    try {
+        stage.wait_until(duration, look, look_every);
+    } catch (const DrillInterrupted&) {
+        report.interrupted = true;
+    }
     const std::chrono::duration<double> took = Clock::now() - start;
     report.seconds = took.count();
     report.probes = watch.counted(stage.ask_daemon("/metrics"));

@@ -32,7 +32,7 @@ HealthyReport report_of(HealthyProbe probe) {
     return report;
 }
 
-HealthyProbe well() { return {.probe = "p", .kind = "mysql", .runs = 1000}; }
+HealthyProbe well() { return {.probe = "p", .kind = "mysql", .runs = 1000, .known = true}; }
 
 TEST(DrillHealthy, AllOkIsAsItMustBe) { EXPECT_EQ(report_of(well()).troubles({"mysql"}), Troubles{}); }
 
@@ -49,6 +49,18 @@ TEST(DrillHealthy, WhoeverProvedNothingWasNotShown) {
     probe.runs = probe.inconclusive = 2;
     EXPECT_EQ(report_of(probe).troubles({"mysql"}), Troubles{"p was ok in none of 2 runs"});
     EXPECT_EQ(report_of(well()).troubles({"mysql", "journey"}), Troubles{"no probe of the kind journey"});
+}
+
+TEST(DrillHealthy, WhoeverStoppedRunningIsNotWell) {
+    auto probe = well();
+    probe.known = false;
+    EXPECT_EQ(report_of(probe).troubles({}), Troubles{"p had not been conclusive for long at the end"});
+}
+
+TEST(DrillHealthy, WhatWasCutShortIsNoProof) {
+    auto report = report_of(well());
+    report.interrupted = true;
+    EXPECT_EQ(report.troubles({}), Troubles{"it was interrupted"});
 }
 
 TEST(DrillHealthy, InconclusiveMayBeThreeOrOneInAHundred) {
@@ -102,6 +114,7 @@ TEST(DrillHealthy, CountsByCountersAndTellsWhatWasSeen) {
         "livecanary_probe_runs_total{probe=\"q\",kind=\"journey\"} 4\n"
         "livecanary_probe_failures_total{probe=\"p\",kind=\"mysql\"} 2\n"
         "livecanary_probe_failures_total{probe=\"q\",kind=\"journey\"} 0\n"
+        "livecanary_probe_success{probe=\"p\",kind=\"mysql\"} 1\n"
         "livecanary_probe_inconclusive_total{probe=\"q\",kind=\"journey\"} 1\n"
         "livecanary_probe_skipped_total{probe=\"p\",kind=\"mysql\",reason=\"overlap\"} 5\n"
         "livecanary_probe_skipped_total{probe=\"p\",kind=\"mysql\",reason=\"admission\"} 1\n");
@@ -112,6 +125,8 @@ TEST(DrillHealthy, CountsByCountersAndTellsWhatWasSeen) {
     EXPECT_EQ(p.failed, 2U) << "not only those that were seen";
     EXPECT_EQ(p.ok(), 10U);
     EXPECT_EQ(p.skipped, 6U);
+    EXPECT_TRUE(p.known);
+    EXPECT_FALSE(q.known);
     EXPECT_DOUBLE_EQ(p.slowest, 2);
     EXPECT_EQ(p.phases, std::set<std::string>{"tcp"});
     EXPECT_EQ(p.said, (std::map<std::string, std::uint64_t>{{"failed in tcp: refused, gone", 1}}));
@@ -186,9 +201,11 @@ TEST(DrillHealthy, PrintsTheTableAndTheJudgement) {
               "\nAs it must be\n");
     report.probes[0].failed = 1;
     report.alerts_watched = report.watchdog_arrived = true;
+    report.unanswered = 2;
     std::ostringstream bad;
     print_healthy(bad, report, report.troubles({}));
-    EXPECT_NE(bad.str().find("; 1 alerts\n"), std::string::npos) << bad.str();
+    EXPECT_NE(bad.str().find("; 1 alerts\nThe daemon did not say what it knows 2 times\n"), std::string::npos)
+        << bad.str();
     EXPECT_NE(bad.str().find("\nNOT as it must be:\n- p failed in 1 of 1000 runs\n"), std::string::npos)
         << bad.str();
 }
