@@ -12,6 +12,8 @@ const backend = new Backend();
 const daemon = new Daemon(binary);
 /** One of ten thousand probes, ten of which fail; one of a hundred. */
 const many = new Daemon(binary), few = new Daemon(binary);
+/** One whose alerts are in Chinese. */
+const chinese = new Daemon(binary);
 const failing = Array.from({ length: 10 }, (_, i) => `probe-0${i}007`);
 const shown = ["push-main", "record-callback", "replay", "picture-cdn", "mini-live", "replay-db", "backend-log",
   "no-log", "evil-backend", "evil-cdn"];
@@ -43,7 +45,7 @@ async function open(where, { from = daemon, ...options } = {}) {
   misdeeds.set(page, found);
   await page.route("**", (route) => {
     const url = route.request().url();
-    if ([daemon, many].some((ours) => url.startsWith(`${ours.url}/`))) return route.continue();
+    if ([daemon, many, chinese].some((ours) => url.startsWith(`${ours.url}/`))) return route.continue();
     found.push(`asked ${url}`);
     return route.abort();
   });
@@ -118,7 +120,7 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  await Promise.all([daemon.end(), many.end(), few.end()]);
+  await Promise.all([daemon.end(), many.end(), few.end(), chinese.end()]);
   backend.stop();
 });
 
@@ -217,6 +219,30 @@ describe("the page of a probe", () => {
       await until("the run is shown", async () => (await runs(page).count()) > before);
       assert.equal(await page.locator("header .summary").innerText(), "ok");
     }));
+});
+
+describe("with alerts in Chinese", () => {
+  before(async () => {
+    await chinese.start(`${quiet}[alerting]\nlang = "zh"\n` + (await business(backend, chinese.folder)));
+    await chinese.run("push-main");
+  });
+  it("says so of each text that is Chinese", async () => {
+    const response = await fetch(`${chinese.url}/api/v1/incidents?probe=push-main`);
+    const [incident] = (await response.json()).data.incidents;
+    for (const where of ["/", "/probes/push-main", "/incidents", `/incidents/${incident.id}`])
+      await on(where, { from: chinese, locale: "zh-CN" }, async (page) => {
+        const chineseTexts = await page.evaluate(() => {
+          const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
+          while (walker.nextNode()) {
+            const { data, parentElement } = walker.currentNode;
+            if (/\p{Script=Han}/u.test(data)) found.push({ lang: parentElement.closest("[lang]").lang, data });
+          }
+          return found;
+        });
+        assert.ok(chineseTexts.length > 0, `${where} has nothing Chinese`);
+        assert.deepEqual(chineseTexts.filter(({ lang }) => lang !== "zh"), [], where);
+      });
+  });
 });
 
 describe("incidents", () => {
