@@ -109,7 +109,11 @@ Findings check_clock(const ClockFacts& facts) {
     for (const auto& anchor : facts.anchors) {
         if (!anchor.ahead) {
             book.warn("cannot be compared with " + anchor.url + " (" + anchor.trouble + ")",
-                      "anchors tell whether a failure is our own", "see whether it can be reached from here");
+                      anchor.certificate
+                          ? "a clock that is far off makes each certificate look expired, or not yet valid"
+                          : "anchors tell whether a failure is our own",
+                      anchor.certificate ? "see date -u first, then the certificate"
+                                         : "see whether it can be reached from here");
             continue;
         }
         const auto off = *anchor.ahead;
@@ -239,9 +243,9 @@ Findings check_permissions(const std::vector<PlaceFacts>& configuration, const P
     else if (!state.directory)
         book.fail(what + " is no directory", "nothing can be kept", "move it away");
     else if (!state.writable)
-        book.fail(what + " cannot be written by this user",
+        book.fail(what + " cannot be written by this user: " + state.trouble,
                   "what probes leave behind and which alerts stand is forgotten at a restart",
-                  "run this as the daemon's user (runuser -u livecanary), or chown it");
+                  "run this as the daemon's user (runuser -u livecanary), chown it, or mount it for writing");
     else if ((state.mode & 077U) != 0)
         book.warn(what + " has mode " + octal(state.mode), "others can read what was found",
                   "chmod 0700 " + state.path);

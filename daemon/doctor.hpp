@@ -41,6 +41,7 @@ struct ClockFacts {
         std::string url{};
         std::optional<std::chrono::duration<double>> ahead{};
         std::string trouble{};
+        bool certificate = false;  ///< it is not accepted, which may be the clock's doing
     };
     std::vector<Anchor> anchors{};
 };
@@ -72,7 +73,7 @@ struct PlaceFacts {
     bool directory = false;
     unsigned mode = 0;      ///< permission bits
     bool writable = false;  ///< by us
-    std::string trouble{};  ///< why it cannot be looked at
+    std::string trouble{};  ///< why it cannot be looked at, else why not written
 };
 /// `places` has those of the secrets that lie in files, by path. `systemd`: we were started by it.
 Findings check_credentials(const std::vector<SecretPlace>& secrets, const std::vector<PlaceFacts>& places,

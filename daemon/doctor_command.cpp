@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -18,13 +17,13 @@
 #include <stdexcept>
 #include <system_error>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "config/reader.hpp"
 #include "daemon/doctor.hpp"
 #include "daemon/settings.hpp"
+#include "daemon/turned.hpp"
 #include "probes/net/one_request.hpp"
 
 namespace livecanary::daemon {
@@ -44,31 +43,18 @@ std::string read_text(const std::string& path) {
     return std::move(text).str();
 }
 
-/// Turns a loop of its own until `work` has ended; nothing if that threw.
-template <class T>
-std::optional<T> wait_for(asio::io_context& io, asio::awaitable<T> work) {
-    std::optional<T> value;
-    bool ended = false;
-    asio::co_spawn(io, std::move(work), [&](const std::exception_ptr& failed, T said) {
-        ended = true;
-        if (!failed) value = std::move(said);
-    });
-    while (!ended && io.run_one() > 0) {
-    }
-    return value;
-}
-
-ClockFacts::Anchor compare_with(const std::string& url) {
+ClockFacts::Anchor compare_with(const std::string& url, const std::vector<std::string>& servers) {
     ClockFacts::Anchor anchor{.url = url};
     asio::io_context io;
-    net::Resolver dns(io.get_executor());
+    net::Resolver dns(io.get_executor(), servers);
     net::UrlRequest asked;
     asked.url = url;
     asked.request.method = "HEAD";
     asked.request.headers = {{"User-Agent", "livecanary"}};
-    const auto answer = wait_for(io, net::request_url(dns, std::move(asked), Clock::now() + anchor_patience));
+    const auto answer = turned(io, net::request_url(dns, std::move(asked), Clock::now() + anchor_patience));
     if (!answer || !*answer) {
         anchor.trouble = answer ? answer->error().message() : "a fault of our own";
+        anchor.certificate = answer && reason_of(answer->error()) == Reason::certificate;
         return anchor;
     }
     const auto now = std::chrono::system_clock::now();
@@ -91,11 +77,12 @@ ClockFacts clock_facts(const Settings& settings) {
     const double unit = (kernel.status & STA_NANO) != 0 ? 1e-9 : 1e-6;
     facts.offset = std::chrono::duration<double>(static_cast<double>(kernel.offset) * unit);
     facts.largest_error = std::chrono::duration<double>(static_cast<double>(kernel.maxerror) * 1e-6);
-    for (const auto& url : settings.anchors) facts.anchors.push_back(compare_with(url));
+    for (const auto& url : settings.anchors) facts.anchors.push_back(compare_with(url, settings.dns_servers));
     return facts;
 }
 
-/// resolv.conf(5): a line `nameserver ADDRESS` each, of which the first three count.
+/// resolv.conf(5): a line `nameserver ADDRESS` each, of which the first three count; without one, that of
+/// this machine is asked.
 std::vector<std::string> system_servers() {
     std::vector<std::string> servers;
     std::ifstream in("/etc/resolv.conf");
@@ -104,6 +91,7 @@ std::vector<std::string> system_servers() {
         std::string keyword, address;
         if (words >> keyword >> address && keyword == "nameserver") servers.push_back(address);
     }
+    if (servers.empty()) servers.push_back("127.0.0.1");
     return servers;
 }
 
@@ -136,7 +124,7 @@ ServerFacts ask_server(const std::string& server, const std::string& configured)
         asio::io_context io;
         net::Resolver dns(io.get_executor(), {server});
         const auto began = Clock::now();
-        const auto found = wait_for(io, dns.resolve(name, 80, began + lookup_patience));
+        const auto found = turned(io, dns.resolve(name, 80, began + lookup_patience));
         facts.took = Clock::now() - began;
         const bool unknown =
             found && !*found && found->error() == net::make_error_code(net::DnsError::no_such_name);
@@ -207,6 +195,7 @@ PlaceFacts look_at_place(const std::string& path) {
     facts.directory = S_ISDIR(found.st_mode);
     facts.mode = found.st_mode & 07777U;
     facts.writable = ::access(path.c_str(), W_OK | (facts.directory ? X_OK : 0)) == 0;
+    if (!facts.writable) facts.trouble = std::generic_category().message(errno);
     return facts;
 }
 
@@ -224,10 +213,6 @@ Finding configuration(const Loaded& loaded, const std::string& path) {
             .what = path + ": " + std::to_string(errors) + (errors == 1 ? " error" : " errors"),
             .why = "the daemon does not start with it",
             .todo = "livecanary check-config says where"};
-}
-
-void append(Findings& all, Findings more) {
-    all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
 void print(std::ostream& out, const Finding& finding, const DoctorCommand& command) {
@@ -250,43 +235,47 @@ int doctor(std::ostream& out, std::ostream&, const DoctorCommand& command) {
     const Loaded loaded = load_settings(command.config_file, surroundings);
     const Settings& settings = loaded.settings;
     const auto facts = read_config_facts(command.config_file, surroundings, loaded.mistakes);
-    Findings all{configuration(loaded, command.config_file)};
+    std::size_t oks = 0, warnings = 0, failures = 0;
+    // At once: the next question may take seconds.
+    const auto say = [&](const Findings& findings) {
+        for (const auto& finding : findings) {
+            print(out, finding, command);
+            ++(finding.level == Finding::Level::ok     ? oks
+               : finding.level == Finding::Level::warn ? warnings
+                                                       : failures);
+        }
+        out << std::flush;
+    };
+    say({configuration(loaded, command.config_file)});
 
-    append(all, check_clock(clock_facts(settings)));
+    say(check_clock(clock_facts(settings)));
 
     const bool configured = !settings.dns_servers.empty();
     std::vector<ServerFacts> servers;
     for (const auto& server : configured ? settings.dns_servers : system_servers())
         servers.push_back(ask_server(server, name_to_ask(settings)));
-    append(all, check_resolver(servers, configured));
+    say(check_resolver(servers, configured));
 
     const std::string process = daemon_process();
-    append(all, check_limits(limit_facts(settings, process)));
+    say(check_limits(limit_facts(settings, process)));
 
     std::vector<PlaceFacts> keys, files;
     for (const auto& secret : facts.secrets)
         if (!secret.path.empty()) keys.push_back(look_at_place(secret.path));
     const bool systemd = !surroundings.credentials_directory.empty();
-    append(all, check_credentials(facts.secrets, keys, systemd));
+    say(check_credentials(facts.secrets, keys, systemd));
 
     for (const auto& file : loaded.files) files.push_back(look_at_place(file));
-    append(all, check_permissions(files, look_at_place(settings.state_directory)));
+    say(check_permissions(files, look_at_place(settings.state_directory)));
 
     const std::string place = "/proc/" + (process.empty() ? "self" : process);
-    append(all, check_sandbox({.daemon = !process.empty(),
-                               .process = process,
-                               .status = read_text(place + "/status"),
-                               .cgroup = read_text(place + "/cgroup")}));
+    say(check_sandbox({.daemon = !process.empty(),
+                       .process = process,
+                       .status = read_text(place + "/status"),
+                       .cgroup = read_text(place + "/cgroup")}));
 
-    std::size_t warnings = 0, failures = 0;
-    for (const auto& finding : all) {
-        print(out, finding, command);
-        warnings += finding.level == Finding::Level::warn ? 1 : 0;
-        failures += finding.level == Finding::Level::fail ? 1 : 0;
-    }
     if (!command.json)
-        out << all.size() - warnings - failures << " ok, " << warnings
-            << (warnings == 1 ? " warning, " : " warnings, ") << failures
+        out << oks << " ok, " << warnings << (warnings == 1 ? " warning, " : " warnings, ") << failures
             << (failures == 1 ? " failure\n" : " failures\n");
     return failures == 0 ? 0 : 1;
 }

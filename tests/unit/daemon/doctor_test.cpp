@@ -62,6 +62,11 @@ TEST(Doctor, AClockThatIsNot) {
     EXPECT_EQ(
         level_and_what(check_clock({.known = true, .anchors = {{"http://a/", {}, "Connection refused"}}}), 1),
         "warn clock: cannot be compared with http://a/ (Connection refused)");
+    // Years off, there is no certificate that is accepted, and so no time to compare with.
+    const auto refused = check_clock({.known = true, .anchors = {{"https://a/", {}, "expired", true}}}).at(1);
+    EXPECT_EQ(refused.what, "cannot be compared with https://a/ (expired)");
+    EXPECT_EQ(refused.why, "a clock that is far off makes each certificate look expired, or not yet valid");
+    EXPECT_EQ(refused.todo, "see date -u first, then the certificate");
 }
 
 TEST(Doctor, Resolver) {
@@ -157,8 +162,8 @@ TEST(Doctor, Permissions) {
     EXPECT_EQ(of_state({.trouble = "No such file or directory"}),
               "fail permissions: state directory /s: No such file or directory");
     EXPECT_EQ(of_state({.exists = true}), "fail permissions: state directory /s is no directory");
-    EXPECT_EQ(of_state({.exists = true, .directory = true, .mode = 0700}),
-              "fail permissions: state directory /s cannot be written by this user");
+    EXPECT_EQ(of_state({.exists = true, .directory = true, .mode = 0700, .trouble = "Read-only file system"}),
+              "fail permissions: state directory /s cannot be written by this user: Read-only file system");
     EXPECT_EQ(of_state({.exists = true, .directory = true, .mode = 0755, .writable = true}),
               "warn permissions: state directory /s has mode 0755");
 }
