@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <optional>
@@ -61,7 +62,17 @@ std::string objection(const BundleCommand& command) {
         return "cannot write to " + folder + ": " + error_words(errno);
     if (::lstat(command.output.c_str(), &facts) != 0) return {};
     if (S_ISDIR(facts.st_mode)) return command.output + " is a directory: -o takes the name of a file";
+    // As root, --force would put a file in the place of /dev/null.
+    if (::stat(command.output.c_str(), &facts) == 0 && !S_ISREG(facts.st_mode))
+        return command.output + " is no ordinary file, and is not replaced: -o - writes to stdout";
     return command.force ? "" : command.output + " is there already: --force replaces it";
+}
+
+/// Gives the file the name, unless somebody has put another there meanwhile.
+bool name_new(const std::string& file, const std::string& name) {
+    if (::renameat2(AT_FDCWD, file.c_str(), AT_FDCWD, name.c_str(), RENAME_NOREPLACE) == 0) return true;
+    // Not every file system can do that, nor has every one hard links.
+    return errno == EINVAL && ::link(file.c_str(), name.c_str()) == 0;
 }
 
 /// A file that nobody else can read, whole or not at all. Empty, or why not.
@@ -79,9 +90,7 @@ std::string write_file(const std::string& path, const std::string& bytes, bool f
     }
     if (failed == 0 && ::fsync(file) != 0) failed = errno;
     if (::close(file) != 0 && failed == 0) failed = errno;
-    // link() does not replace what somebody has put there meanwhile.
-    if (failed == 0 &&
-        (force ? ::rename(temporary.c_str(), path.c_str()) : ::link(temporary.c_str(), path.c_str())) != 0)
+    if (failed == 0 && !(force ? ::rename(temporary.c_str(), path.c_str()) == 0 : name_new(temporary, path)))
         failed = errno;
     if (failed != 0 || !force) ::unlink(temporary.c_str());
     return failed == 0 ? "" : error_words(failed);
@@ -97,6 +106,22 @@ std::string versions() {
     for (std::string line; std::getline(release, line);)
         if (line.starts_with("PRETTY_NAME=")) text += line.substr(line.find('=') + 1) + '\n';
     return text;
+}
+
+/// Without what a terminal would obey: a log holds what strangers sent.
+std::string visible(std::string text) {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const char c = text[at];
+        const bool line_end = c == '\n' || (c == '\r' && at + 1 < text.size() && text[at + 1] == '\n');
+        if ((static_cast<unsigned char>(c) < ' ' && c != '\t' && !line_end) || c == 0x7f) text[at] = '?';
+    }
+    return text;
+}
+
+/// Likewise, on one line.
+std::string visible_name(std::string name) {
+    std::ranges::replace(name, '\n', '?');
+    return visible(std::move(name));
 }
 
 void learn(Redactor& redactor, const json::value& value) {
@@ -135,14 +160,19 @@ public:
     explicit Files(const Redactor& redactor) : redactor_(redactor) {}
 
     void add(const std::string& name, std::string text) {
-        std::string clean = redactor_.text(name, Words::ours);
+        std::string clean = visible_name(redactor_.text(name, Words::ours));
         if (clean.size() > longest_name - 4) clean = clean.substr(clean.size() - (longest_name - 4));
+        // Neither the root's, nor a piece of a character.
+        const auto begins = [](char c) {
+            return c != '/' && (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+        };
+        clean.erase(clean.begin(), std::ranges::find_if(clean, begins));
         std::string own = clean;
         for (int number = 2; !names_.insert(own).second; ++number) own = std::to_string(number) + '-' + clean;
         files_.push_back({std::move(own), std::move(text)});
     }
     void add_text(const std::string& name, const std::string& text, Words words) {
-        add(name, redactor_.text(text, words));
+        add(name, visible(redactor_.text(text, words)));
     }
     void add_json(const std::string& name, const json::value& value) {
         add(name, pretty(redacted(redactor_, value)));
@@ -162,7 +192,7 @@ private:
 };
 
 std::string text_of(const LogExcerpt& excerpt) {
-    std::string text = "# " + excerpt.path + '\n';
+    std::string text = "# " + visible_name(excerpt.path) + '\n';
     if (!excerpt.note.empty()) text += "# " + excerpt.note + '\n';
     if (excerpt.lines.empty()) text += "# no line of it belongs to these runs\n";
     for (const auto& line : excerpt.lines) text += line + '\n';
@@ -231,6 +261,8 @@ public:
         }
         files.add_text("versions.txt", versions(), Words::ours);
 
+        std::size_t places = 0;
+        for (const auto& [marker, count] : redactor_.removed()) places += count;
         // The cover is made of what is redacted, and then looked through for what its own words may hold.
         const auto results = redacted(redactor_, parts.results);
         parts.results = results.as_array();
@@ -243,9 +275,9 @@ public:
                          .parts = &parts,
                          .files = files.names(),
                          .uncertain = redactor_.uncertain(),
+                         .redacted = places,
                          .log_lines = log_lines};
-        for (const auto& [marker, count] : redactor_.removed()) facts.redacted += count;
-        files.put_first({"cover.md", redactor_.text(cover(facts), Words::ours)});
+        files.put_first({"cover.md", visible(redactor_.text(cover(facts), Words::ours))});
         count_ = files.all().size();
 
         auto archive =
@@ -291,6 +323,14 @@ private:
     Redactor redactor_;
     std::size_t count_ = 0;
 };
+
+/// With keys that only the daemon was handed, the configuration is invalid to anybody else.
+bool lacks_credentials(const ConfigFacts& facts, const config::Surroundings& surroundings) {
+    return surroundings.credentials_directory.empty() &&
+           std::ranges::any_of(facts.secrets, [](const SecretPlace& secret) {
+               return secret.source == SecretPlace::Source::credential;
+           });
+}
 
 void say_unknown(std::ostream& err, const std::string& name, const Settings& settings) {
     std::vector<std::string_view> known;
@@ -341,11 +381,15 @@ std::vector<std::string> secrets_left(const Redactor& redactor, std::string_view
 int bundle(std::ostream& out, std::ostream& err, const BundleCommand& command,
            const config::Surroundings& surroundings, std::span<const Kind* const> kinds) {
     const Loaded loaded = load_settings(command.config_file, surroundings, kinds);
+    const auto facts = read_config_facts(command.config_file, surroundings, loaded.mistakes);
     print_mistakes(err, loaded);
     if (!loaded.ok()) {
         err << "livecanary: no bundle is made while the configuration is invalid: nobody could tell which of "
-               "it is a "
-               "secret\n";
+               "it is a secret\n";
+        if (lacks_credentials(facts, surroundings))
+            err << "livecanary: credentials of systemd are there while the daemon runs, for root: run it as "
+                   "root "
+                   "with CREDENTIALS_DIRECTORY=/run/credentials/livecanary.service\n";
         return 1;
     }
     if (!command.probe.empty() && belonging_to(loaded.settings, command.probe).empty()) {
@@ -356,7 +400,6 @@ int bundle(std::ostream& out, std::ostream& err, const BundleCommand& command,
         err << "livecanary: " << why << '\n';
         return 1;
     }
-    const auto facts = read_config_facts(command.config_file, surroundings, loaded.mistakes);
     Bundler bundler(err, command, loaded, facts);
     const auto archive = bundler.make();
     if (!archive) return 1;

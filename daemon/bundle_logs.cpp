@@ -23,7 +23,8 @@ using namespace std::chrono_literals;
 
 constexpr auto margin = 60s;
 constexpr std::size_t stamp_within = 80;  // bytes of a line in which its time stands
-constexpr std::size_t stamp_size = 19;    // 2026-11-28 14:03:07
+constexpr std::size_t stamp_size = 20;    // 2026-11-28 14:03:07, 28-Nov-2026 14:03:07
+constexpr std::size_t shortest_stamp = 19;
 
 struct Found {
     std::string probe{}, path{};
@@ -52,12 +53,22 @@ std::vector<Found> files_of(const std::vector<LogPaths>& logs) {
     return files;
 }
 
-std::optional<std::int64_t> civil_seconds(std::string_view stamp) {
+/// As seconds of the calendar, in whatever zone it is.
+std::optional<std::int64_t> civil_seconds(std::string_view head) {
+    const std::string text(head.substr(0, stamp_size));
     int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
-    const std::string text(stamp.substr(0, stamp_size));
-    if (std::sscanf(text.c_str(), "%4d-%2d-%2d%*1[ T]%2d:%2d:%2d", &year, &month, &day, &hour, &minute,
-                    &second) != 6)
-        return std::nullopt;
+    char name[4] = "";
+    // Most logs, with '/' that of nginx's errors; and PHP's errors, with '/' nginx's requests.
+    if (std::sscanf(text.c_str(), "%4d%*1[-/]%2d%*1[-/]%2d%*1[ T]%2d:%2d:%2d", &year, &month, &day, &hour,
+                    &minute, &second) != 6) {
+        if (std::sscanf(text.c_str(), "%2d%*1[-/]%3[A-Za-z]%*1[-/]%4d%*1[ :]%2d:%2d:%2d", &day, name, &year,
+                        &hour, &minute, &second) != 6)
+            return std::nullopt;
+        constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        const auto at = months.find(name);
+        if (std::string_view(name).size() != 3 || at == months.npos || at % 3 != 0) return std::nullopt;
+        month = static_cast<int>(at / 3) + 1;
+    }
     const std::chrono::year_month_day date{std::chrono::year(year),
                                            std::chrono::month(static_cast<unsigned>(month)),
                                            std::chrono::day(static_cast<unsigned>(day))};
@@ -75,9 +86,14 @@ std::int64_t own_offset(std::int64_t seconds) {
 /// The end of a file, from the beginning of a line on. `cut`: there is more before it.
 std::string tail(const Found& file, bool& cut, std::string& trouble) {
     // A pipe put there meanwhile would keep us waiting.
-    const config::Descriptor open(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (open.get() < 0) {
+    const config::Descriptor open(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    struct stat facts {};
+    if (open.get() < 0 || ::fstat(open.get(), &facts) != 0) {
         trouble = std::generic_category().message(errno);
+        return {};
+    }
+    if (!S_ISREG(facts.st_mode)) {
+        trouble = "it is no file any more";
         return {};
     }
     const auto limit = static_cast<off_t>(most_log_bytes);
@@ -97,6 +113,16 @@ std::string tail(const Found& file, bool& cut, std::string& trouble) {
     return text;
 }
 
+/// Cut to what is taken of a line: not within an escape, which nobody could undo then.
+std::string bounded(std::string_view line) {
+    if (line.size() <= most_log_line) return std::string(line);
+    constexpr std::size_t longest_escape = 12;  // \uD83D\uDE00
+    std::size_t end = most_log_line;
+    for (std::size_t at = end - longest_escape; at < end; ++at)
+        if (std::string_view("%\\&").find(line[at]) != std::string_view::npos) end = at;
+    return std::string(line.substr(0, end)) + " [cut]";
+}
+
 /// `room`: bytes that may still be taken.
 LogExcerpt excerpt_of(const Found& file, const LogWish& wish, std::size_t& room) {
     LogExcerpt excerpt{.probe = file.probe, .path = file.path};
@@ -112,8 +138,7 @@ LogExcerpt excerpt_of(const Found& file, const LogWish& wish, std::size_t& room)
             std::ranges::any_of(wish.words, [&](const auto& word) { return line.find(word) != line.npos; });
         if (!named && !is_stamped_within(line, wish.around)) continue;
         ++meant;
-        lines.push_back(std::string(line.substr(0, most_log_line)) +
-                        (line.size() > most_log_line ? " [cut]" : ""));
+        lines.push_back(bounded(line));
         if (lines.size() > most_log_lines) lines.pop_front();
     }
     std::size_t size = 0;
@@ -135,8 +160,9 @@ LogExcerpt excerpt_of(const Found& file, const LogWish& wish, std::size_t& room)
 bool is_stamped_within(std::string_view line, const std::vector<WallTime>& times) {
     if (times.empty()) return false;
     const std::string_view head = line.substr(0, stamp_within);
-    for (std::size_t at = 0; at + stamp_size <= head.size(); ++at) {
-        if (head[at] != '2' || head[at + 4] != '-') continue;
+    const auto parts = [](char c) { return c == '-' || c == '/'; };
+    for (std::size_t at = 0; at + shortest_stamp <= head.size(); ++at) {
+        if (head[at] < '0' || head[at] > '9' || !(parts(head[at + 4]) || parts(head[at + 2]))) continue;
         const auto stamp = civil_seconds(head.substr(at));
         if (!stamp) continue;
         return std::ranges::any_of(times, [&](WallTime time) {

@@ -31,8 +31,9 @@ inline constexpr std::size_t most_log_line = 4 * 1024;          ///< bytes of a 
 inline constexpr std::size_t most_log_text = 4 * 1024 * 1024;   ///< taken of all files
 inline constexpr std::size_t most_log_files = 64;               ///< looked at: those written last
 
-/// Whether a line that begins with, or holds in its first 80 bytes, a time such as `2026-11-28 14:03:07` or
-/// `2026-11-28T14:03:07` is meant. Which time zone it has it does not say: UTC, that of this machine and
+/// Whether a line that begins with, or holds in its first 80 bytes, a time such as `2026-11-28 14:03:07`,
+/// `2026-11-28T14:03:07`, `2026/11/28 14:03:07` (nginx), `28-Nov-2026 14:03:07` (PHP) or
+/// `28/Nov/2026:14:03:07` is meant. Which time zone it has it does not say: UTC, that of this machine and
 /// China's are all tried, since a line too many does no harm.
 bool is_stamped_within(std::string_view line, const std::vector<WallTime>& times);
 

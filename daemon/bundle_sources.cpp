@@ -5,21 +5,19 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <exception>
-#include <functional>
 #include <optional>
 #include <ostream>
 #include <set>
 #include <sstream>
 #include <utility>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/json/parse.hpp>
 
 #include "daemon/incident_book.hpp"
 #include "daemon/probe_command.hpp"
 #include "daemon/store.hpp"
+#include "daemon/turned.hpp"
 #include "probes/net/one_request.hpp"
 
 namespace livecanary::daemon {
@@ -32,8 +30,12 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto answer_patience = 5s;
+/// For all questions to one daemon: a thousand probes are some seconds.
+constexpr auto api_patience = 60s;
 /// A thousand probes with all their evidence.
 constexpr std::size_t largest_answer = 32 * 1024 * 1024;
+/// An incident with the results of 20 probes, 200 incidents in short.
+constexpr std::size_t usual_answer = 4 * 1024 * 1024;
 
 std::string_view text_of(const json::value& value, std::string_view key) {
     const auto* object = value.if_object();
@@ -45,35 +47,34 @@ std::string_view text_of(const json::value& value, std::string_view key) {
 /// The daemon's API (contract section 6), as one who asks one question after the other.
 class DaemonApi {
 public:
-    explicit DaemonApi(std::string url) : url_(std::move(url)) {}
+    DaemonApi(std::string url, const std::vector<std::string>& dns_servers)
+        : url_(std::move(url)), dns_servers_(dns_servers) {}
 
     /// What stands in `data` of the envelope; nothing, and the words why in trouble().
-    std::optional<json::object> get(const std::string& path) {
+    std::optional<json::object> get(const std::string& path, std::size_t most = usual_answer) {
+        // One that hangs would be waited for once for each probe.
+        if (gone_) return std::nullopt;
         trouble_.clear();
         asio::io_context io;
-        net::Resolver dns(io.get_executor());
-        std::optional<result<net::HttpAnswer>> answer;
-        net::UrlRequest asked{.url = url_ + path, .most = largest_answer};
+        net::Resolver dns(io.get_executor(), dns_servers_);
+        net::UrlRequest asked{.url = url_ + path, .most = most};
         asked.request.headers = {{"Accept", "application/json"}, {"User-Agent", "livecanary"}};
-        asio::co_spawn(io, net::request_url(dns, std::move(asked), Clock::now() + answer_patience),
-                       [&](const std::exception_ptr& failed, result<net::HttpAnswer> said) {
-                           if (!failed) answer = std::move(said);
-                       });
-        while (!answer && io.run_one() > 0) {
-        }
+        const auto deadline = std::min<Clock::time_point>(Clock::now() + answer_patience, until_);
+        const auto answer = turned(io, net::request_url(dns, std::move(asked), deadline));
         if (!answer || !*answer) {
+            gone_ = true;
             trouble_ = answer ? answer->error().message() : "a fault of our own";
             return std::nullopt;
         }
         const auto& said = **answer;
-        boost::system::error_code unreadable;
-        const json::value parsed = json::parse(said.body, unreadable);
-        const auto* envelope = unreadable ? nullptr : parsed.if_object();
-        const auto* data = envelope != nullptr ? envelope->if_contains("data") : nullptr;
         if (said.cut) {
             trouble_ = "its answer is too long";
             return std::nullopt;
         }
+        boost::system::error_code unreadable;
+        const json::value parsed = json::parse(said.body, unreadable);
+        const auto* envelope = unreadable ? nullptr : parsed.if_object();
+        const auto* data = envelope != nullptr ? envelope->if_contains("data") : nullptr;
         if (said.head.status == 200 && data != nullptr && data->is_object()) return data->get_object();
         trouble_ = said.head.status == 200 ? "what answers there is no livecanary"
                                            : "status " + std::to_string(said.head.status);
@@ -81,9 +82,14 @@ public:
     }
     const std::string& url() const noexcept { return url_; }
     const std::string& trouble() const noexcept { return trouble_; }
+    /// It did not answer any more.
+    bool gone() const noexcept { return gone_; }
 
 private:
     std::string url_, trouble_{};
+    const std::vector<std::string>& dns_servers_;
+    const Clock::time_point until_ = Clock::now() + api_patience;
+    bool gone_ = false;
 };
 
 class Gathering {
@@ -112,7 +118,9 @@ private:
                "missing: " + trouble_en_ + ". With --run the probes are run once, now",
                "没有：" + trouble_zh_ + "。加 --run 可立即运行一次探测");
         err_ << "livecanary: there are no results in it: " << trouble_en_
-             << ". Start the daemon, or give --run to run the probes once, now\n";
+             << ". Start the daemon, say where its pages are with --daemon, or give --run to run the probes "
+                "once, "
+                "now\n";
     }
     void daemon_trouble(std::string en, std::string zh) {
         trouble_en_ = std::move(en);
@@ -129,8 +137,8 @@ private:
                 "[web] listen has a port that only the daemon knows: say where its pages are with "
                 "--daemon",
                 "[web] listen 的端口只有守护进程知道，请用 --daemon 指出页面地址");
-        DaemonApi api(url);
-        const auto results = api.get("/api/v1/probes");
+        DaemonApi api(url, settings_.dns_servers);
+        const auto results = api.get("/api/v1/probes", largest_answer);
         const auto* list = results ? results->if_contains("probes") : nullptr;
         if (list == nullptr || !list->is_array()) {
             if (results)
@@ -151,6 +159,12 @@ private:
                "运行中的守护进程的 API：" + url);
         if (auto status = api.get("/api/v1/status")) parts_.status = *std::move(status);
         add_incidents(api);
+        if (!api.gone()) return;
+        origin("what else the daemon knows", "守护进程的其他数据",
+               "missing in part: it answered no more (" + api.trouble() + ")",
+               "部分缺失：守护进程停止应答 (" + api.trouble() + ")");
+        err_ << "livecanary: it is not all in it: the daemon at " << url << " answered no more ("
+             << api.trouble() << ")\n";
     }
     void add_incidents(DaemonApi& api) {
         const auto page = api.get("/api/v1/incidents?limit=200");
@@ -201,40 +215,37 @@ private:
 
     void look_into_state() {
         const std::string path = settings_.state_directory + "/state.sqlite";
-        if (::access(path.c_str(), R_OK) != 0) {
-            const bool absent = errno == ENOENT;
-            origin("alerts that stand", "未恢复的告警",
-                   "missing: " + path + (absent ? " is not there" : " cannot be read by this user"),
-                   "没有：" + path + (absent ? " 不存在" : " 当前用户无法读取"));
-            return;
-        }
+        // SQLite's lock is a write.
+        if (::access(path.c_str(), R_OK | W_OK) != 0)
+            return errno == ENOENT
+                       ? no_state(path, "is not there", "不存在", false)
+                       : no_state(path, "cannot be opened by this user", "当前用户无法打开", true);
         StateOptions options;
         options.directory = settings_.state_directory;
         asio::io_context io;  // outlives the store, whose thread may still be about to leave it
         StateStore store(std::move(options));
-        for (const auto& text : read(io, store.alerts())) {
+        const auto alerts = turned(io, store.alerts());
+        const auto incidents = turned(io, store.incidents());
+        const auto trouble = turned(io, store.trouble());
+        if (!alerts || !incidents || !trouble || !trouble->empty()) {
+            const std::string why = trouble ? *trouble : "a fault of our own";
+            return no_state(path, "cannot be read (" + why + ")", "无法读取 (" + why + ")", true);
+        }
+        for (const auto& text : *alerts) {
             boost::system::error_code unreadable;
             auto alert = json::parse(text, unreadable);
             if (!unreadable && is_of_ours(alert)) parts_.alerts.push_back(std::move(alert));
         }
         origin("alerts that stand", "未恢复的告警", "the state file " + path, "状态文件 " + path);
         // Of the daemon they are newer.
-        if (parts_.incidents.empty()) remember_incidents(read(io, store.incidents()), path);
+        if (parts_.incidents.empty()) remember_incidents(*incidents, path);
     }
-    static std::vector<std::string> read(asio::io_context& io,
-                                         asio::awaitable<std::vector<std::string>> work) {
-        std::vector<std::string> texts;
-        bool ended = false;
-        asio::co_spawn(io, std::move(work),
-                       [&](const std::exception_ptr& failed, std::vector<std::string> found) {
-                           ended = true;
-                           if (!failed) texts = std::move(found);
-                       });
-        while (!ended) {
-            io.restart();
-            io.run_one_for(100ms);
-        }
-        return texts;
+    void no_state(const std::string& path, const std::string& en, const std::string& zh, bool aloud) {
+        origin("alerts that stand", "未恢复的告警", "missing: " + path + ' ' + en,
+               "没有：" + path + ' ' + zh);
+        if (aloud)
+            err_ << "livecanary: nothing of the state is in it: " << path << ' ' << en
+                 << ". Root and the daemon's user may open it\n";
     }
     void remember_incidents(const std::vector<std::string>& texts, const std::string& path) {
         const auto now = std::chrono::system_clock::now();
@@ -254,7 +265,9 @@ private:
             // What was last known to be broken, where nobody knows more.
             for (const auto& one : whole.at("probes").as_array()) {
                 const std::string probe(text_of(one, "probe"));
-                if (!one.at("until").is_null() || !one.at("result").is_object() || !is_meant(probe)) continue;
+                if (!one.at("until").is_null() || !is_meant(probe) ||
+                    text_of(one.at("result"), "probe") != probe)
+                    continue;
                 results = results_.try_emplace(probe, one.at("result")).second || results;
             }
             parts_.incidents.push_back(std::move(whole));

@@ -46,8 +46,8 @@ std::vector<std::string> belonging_to(const Settings& settings, const std::strin
 /// known (port 0).
 std::string own_pages(const Settings& settings);
 
-/// Blocks for as long as the daemon takes to answer (some seconds at most) and, with `run`, the probes take.
-/// What does not work becomes an origin that says so.
+/// Blocks for as long as the daemon takes to answer (a minute at most, some seconds if it hangs) and, with
+/// `run`, the probes take. What does not work becomes an origin that says so.
 BundleParts gather(std::ostream& err, const BundleWish& wish, const Settings& settings);
 
 }  // namespace livecanary::daemon

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <map>
 #include <sstream>
 #include <string>
@@ -21,6 +22,7 @@
 #include "daemon/bundle_logs.hpp"
 #include "daemon/bundle_sources.hpp"
 #include "daemon/config_facts.hpp"
+#include "daemon/store.hpp"
 #include "tests/support/fake_kind.hpp"
 #include "tests/support/http_server.hpp"
 #include "tests/support/toml_text.hpp"
@@ -141,11 +143,16 @@ paths = ["/a/*.log", "/b"]
 
 TEST(BundleLogs, StampsInAnyOfThreeZones) {
     const WallTime time = std::chrono::sys_days(std::chrono::year(2026) / 11 / 28) + 14h + 3min + 7s;
-    for (const char* line : {"2026-11-28 14:03:07 x", "[2026-11-28T14:04:07Z] x", "2026-11-28 22:02:07,123 x",
-                             "10.0.0.1 - - 2026-11-28 22:03:00"})
+    for (const char* line :
+         {"2026-11-28 14:03:07 x", "[2026-11-28T14:04:07Z] x", "2026-11-28 22:02:07,123 x",
+          "10.0.0.1 - - 2026-11-28 22:03:00", "2026/11/28 22:03:07 [error] 7#7: x",
+          "[28-Nov-2026 14:03:07 UTC] PHP Fatal error", "[28-Nov-2026 22:03:07 Asia/Shanghai] x",
+          "10.0.0.1 - - [28/Nov/2026:22:03:07 +0800] \"GET /\""})
         EXPECT_TRUE(is_stamped_within(line, {time})) << line;
-    for (const char* line : {"2026-11-28 14:04:08 x", "2026-11-28 13:03:07", "2026-13-28 14:03:07", "no time",
-                             "2026-11-28", "2026-11-28 ab:cd:ef"})
+    for (const char* line :
+         {"2026-11-28 14:04:08 x", "2026-11-28 13:03:07", "2026-13-28 14:03:07", "no time", "2026-11-28",
+          "2026-11-28 ab:cd:ef", "[28-Nov-2026 14:04:08 UTC] x", "[28-Noc-2026 14:03:07 UTC] x",
+          "[28-ovD-2026 14:03:07 UTC] x", "[28-No-2026 014:03:07 UTC] x"})
         EXPECT_FALSE(is_stamped_within(line, {time})) << line;
     EXPECT_FALSE(is_stamped_within("2026-11-28 14:03:07", {}));
     EXPECT_FALSE(is_stamped_within(std::string(80, ' ') + "2026-11-28 14:03:07", {time}));
@@ -173,6 +180,23 @@ TEST(BundleLogs, TheLinesThatAreMeantAndBounds) {
     EXPECT_EQ(excerpts[1].lines.back().size(), most_log_line + 6);
     EXPECT_TRUE(excerpts[1].lines.back().ends_with(" [cut]"));
     EXPECT_TRUE(excerpts[1].note.starts_with("only its last 4 MiB were read; of ")) << excerpts[1].note;
+}
+
+TEST(BundleLogs, ALineIsNotCutWithinAnEscape) {
+    const test::StateFolder folder;
+    const std::string path = folder.path() / "a.log";
+    const std::string before = "canary-1234 " + std::string(most_log_line - 14, 'y');
+    std::ofstream(path) << before << "%2Fand so on\n" << before << "\\u002f\n";
+    const auto excerpts = read_logs({{.probe = "log", .paths = {path}}}, {.words = {"canary-1234"}});
+    ASSERT_EQ(excerpts.size(), 1U);
+    EXPECT_EQ(excerpts[0].lines, (std::vector<std::string>{before + " [cut]", before + " [cut]"}));
+}
+
+TEST(BundleLogs, APipeIsNotWaitedFor) {
+    const test::StateFolder folder;
+    const std::string path = folder.path() / "a.log";
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    EXPECT_TRUE(read_logs({{.probe = "log", .paths = {path}}}, {.words = {"x"}}).empty());
 }
 
 // --- the cover
@@ -305,6 +329,12 @@ public:
     FakeDaemonApi(const FakeDaemonApi&) = delete;
     FakeDaemonApi& operator=(const FakeDaemonApi&) = delete;
     std::string url() const { return "http://127.0.0.1:" + std::to_string(server_->port()); }
+    /// How many requests came.
+    std::size_t heard() {
+        std::promise<std::size_t> number;
+        boost::asio::post(io_, [&] { number.set_value(server_->heard().size()); });
+        return number.get_future().get();
+    }
 
 private:
     boost::asio::io_context io_{};
@@ -448,6 +478,146 @@ TEST_F(Bundle, AFileOfOnesOwnThatIsNotReplaced) {
     std::size_t count = 0;
     for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path())) ++count;
     EXPECT_EQ(count, 1U);
+}
+
+TEST_F(Bundle, OnlyAFileIsReplaced) {
+    const std::string pipe = path("pipe"), link = path("link"), file = path("file"),
+                      to_file = path("to_file");
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    std::filesystem::create_symlink(pipe, link);
+    for (const auto& name : {pipe, link}) {
+        const auto made = make({.output = name, .force = true}, world());
+        EXPECT_EQ(made.code, 1);
+        EXPECT_EQ(made.err, "livecanary: " + name +
+                                " is no ordinary file, and is not replaced: -o - writes to stdout\n");
+    }
+    EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+    EXPECT_TRUE(std::filesystem::is_symlink(link));
+    // A link is replaced, not what it leads to.
+    std::ofstream(file) << "mine";
+    std::filesystem::create_symlink(file, to_file);
+    EXPECT_EQ(make({.output = to_file, .force = true}, world()).code, 0);
+    EXPECT_EQ(read(file), "mine");
+    EXPECT_FALSE(std::filesystem::is_symlink(to_file));
+}
+
+TEST_F(Bundle, NamesAndLinesThatATerminalWouldObey) {
+    const std::string odd = "od\nd\x1b[31m.log",
+                      wide = std::string(95 - std::string("logs/log").size(), 'w') + ".log";
+    // Cut to what an archive holds, the name begins with the '/' before it.
+    const std::string longest = std::string(91, 'w') + ".log";
+    std::filesystem::create_directory(path("logs"));
+    for (const auto& name : {odd, wide, longest})
+        std::ofstream(path("logs/" + name)) << "2026-11-28 22:03:10 \x1b]0;owned\x07 \x7f\r\n";
+    const FakeDaemonApi api({{"/api/v1/probes", data({{"probes", json::array{failed_result()}}})}});
+    const auto made = make(
+        {.output = path("b.tar.gz"), .daemon_url = api.url()},
+        world("[[probe]]\nname = \"log\"\nkind = \"log_keywords\"\npaths = [\"" + path("logs/*") + "\"]\n"));
+    ASSERT_EQ(made.code, 0) << made.err;
+    std::size_t logs = 0;
+    for (const auto& [name, text] : files_of(read(path("b.tar.gz")))) {
+        EXPECT_FALSE(name.starts_with('/')) << name;
+        EXPECT_EQ(name.find_first_of("\n\x1b"), std::string::npos) << name;
+        EXPECT_EQ(text.find_first_of("\x1b\x07\x7f"), std::string::npos) << name << text;
+        if (!name.ends_with(".log")) continue;
+        ++logs;
+        EXPECT_NE(text.find("2026-11-28 22:03:10 ?]0;owned? ?\r\n"), std::string::npos) << text;
+    }
+    EXPECT_EQ(logs, 3U);
+}
+
+TEST_F(Bundle, ALineThatIsCutHoldsNoPieceOfAKey) {
+    const std::string log = path("a.log");
+    // The cut is in the middle of the key.
+    std::ofstream(log) << "canary-sh-0a518a8d " << std::string(most_log_line - 19 - 10, '~') << key << '\n';
+    const FakeDaemonApi api({{"/api/v1/probes", data({{"probes", json::array{failed_result()}}})}});
+    const auto made =
+        make({.output = path("b.tar.gz"), .daemon_url = api.url()},
+             world("[[probe]]\nname = \"log\"\nkind = \"log_keywords\"\npaths = [\"" + log + "\"]\n"));
+    ASSERT_EQ(made.code, 0) << made.err;
+    const auto files = files_of(read(path("b.tar.gz")));
+    const std::string& lines = files.at("logs/log/a.log");
+    EXPECT_EQ(lines.find(key.substr(0, 6)), std::string::npos);
+    EXPECT_NE(lines.find("~~~[redacted push-main.push_key 1] [cut]"), std::string::npos);
+}
+
+TEST_F(Bundle, SaysWhyThereIsNothingOfTheState) {
+    std::filesystem::create_directory(path("state"));
+    std::ofstream(path("state/state.sqlite")) << "no database, though it is there";
+    const auto made = make({.output = path("b.tar.gz")}, world());
+    EXPECT_EQ(made.code, 0);
+    const std::string state = path("state/state.sqlite");
+    EXPECT_NE(
+        made.err.find("nothing of the state is in it: " + state + " cannot be read (file is not a database)"),
+        std::string::npos)
+        << made.err;
+    EXPECT_NE(files_of(read(path("b.tar.gz"))).at("cover.md").find("missing: " + state + " cannot be read"),
+              std::string::npos);
+    EXPECT_EQ(read(state), "no database, though it is there");
+}
+
+TEST_F(Bundle, AnIncidentWhoseResultWasTooLong) {
+    StateOptions options;
+    options.directory = path("state");
+    {
+        StateStore store(options);
+        store.keep_incident(
+            "0a51",
+            R"({"id":"0a51","about":"push-main","is_journey":false,"opened":1,"closed":null,"changes_left_out":0,)"
+            R"("probes":[{"probe":"push-main","kind":"fake","target":"x","severity":"critical","since":1,)"
+            R"("until":null,"ended":"","alerted":null,"failures":2,"confirmed":true,"result":"{}"}],)"
+            R"("changes":[{"at":1,"run_id":"0a51","probe":"push-main","phase":"publish","reason":"closed",)"
+            R"("cause":"","class":"","sentence":"it closed"}]})");
+    }
+    const auto made = make({.output = path("b.tar.gz")}, world());
+    ASSERT_EQ(made.code, 0) << made.err;
+    const auto files = files_of(read(path("b.tar.gz")));
+    EXPECT_NE(files.at("incidents.json").find("it closed"), std::string::npos);
+    EXPECT_FALSE(files.contains("results/push-main.json"));
+}
+
+TEST_F(Bundle, ADaemonThatAnswersNoMoreIsAskedNoMore) {
+    livecanary::test::HttpReply hangs_up = livecanary::test::http_says::status(200);
+    hangs_up.raw = "";
+    hangs_up.then = livecanary::test::HttpThen::finish;
+    auto other = failed_result();
+    other.as_object()["probe"] = "other";
+    FakeDaemonApi api({{"/api/v1/probes", data({{"probes", json::array{failed_result(), other}}})},
+                       {"/api/v1/probes/push-main/runs", hangs_up}});
+    const auto made = make(
+        {.output = path("b.tar.gz"), .daemon_url = api.url()},
+        world("[[probe]]\nname = \"other\"\nkind = \"fake\"\nurl = \"x\"\npush_key = { file = \"key\" }\n"));
+    ASSERT_EQ(made.code, 0) << made.err;
+    EXPECT_EQ(api.heard(), 2U) << "neither for the other's runs, nor for incidents";
+    EXPECT_NE(made.err.find("it is not all in it: the daemon at " + api.url() + " answered no more ("),
+              std::string::npos)
+        << made.err;
+    const auto files = files_of(read(path("b.tar.gz")));
+    EXPECT_TRUE(files.contains("results/push-main.json"));
+    EXPECT_NE(files.at("cover.md").find("missing in part"), std::string::npos);
+}
+
+TEST_F(Bundle, CredentialsAreTheDaemons) {
+    auto secretive = world();
+    auto& config = secretive.files.at("l.toml");
+    config.replace(config.find("file = \"key\""), 12, "credential = \"push-key\"");
+    const auto made = make({.output = path("b")}, secretive);
+    EXPECT_EQ(made.code, 1);
+    EXPECT_NE(made.err.find("run it as root with CREDENTIALS_DIRECTORY=/run/credentials/livecanary.service"),
+              std::string::npos)
+        << made.err;
+    secretive.credentials_directory = "/run/credentials/livecanary.service";
+    secretive.files["/run/credentials/livecanary.service/push-key"] = key;
+    EXPECT_EQ(make({.output = path("b")}, secretive).code, 0);
+}
+
+TEST_F(Bundle, CountsThePlacesOfWhatWasTakenOut) {
+    auto planted = world();
+    planted.files["l.toml"] += "# " + key + "\n# " + key + "\n";
+    ASSERT_EQ(make({.output = path("b.tar.gz")}, planted).code, 0);
+    const auto files = files_of(read(path("b.tar.gz")));
+    EXPECT_NE(files.at("cover.md").find("stands in each of 2 places;"), std::string::npos)
+        << files.at("cover.md");
 }
 
 TEST_F(Bundle, ToStdout) {
