@@ -2,8 +2,8 @@
 import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard';
 
 import {
-    alertMarks, AnyPanel, board, failingMarks, graph, Line, Levels, number, orangeFrom, outcome, Place, redFrom, row, rows,
-    strips, unit, variable, where,
+    alertMarks, AnyPanel, board, failingMarks, fixLinks, graph, Line, Levels, number, orangeFrom, outcome, Place, redFrom, row,
+    rows, strips, unit, variable, where,
 } from './panels';
 import {
     addresses, failingNow, failureReasons, lastPhases, outcomes, phaseDurations, runDurations, successRatio, unprovenRuns,
@@ -246,16 +246,7 @@ sum by (instance, probe) (rate(livecanary_cdn_responses_total${at.replace('}', '
                 },
                 [`sum by (instance, probe, cause) (increase(livecanary_log_matches_total${at}[$__range])) > 0`],
                 [
-                    {
-                        field: 'cause',
-                        properties: [{
-                            id: 'links',
-                            value: [{
-                                title: 'Runbook', targetBlank: true,
-                                url: 'https://github.com/livecanary/livecanary/blob/main/docs/runbooks/en.md#${__value.text}',
-                            }],
-                        }],
-                    },
+                    { field: 'cause', properties: [fixLinks] },
                     { field: 'Value', title: 'lines', properties: [unit('none'), { id: 'decimals', value: 0 }] },
                     { field: 'probe' }, { field: 'instance' },
                 ],
