@@ -18,6 +18,7 @@
 #include "daemon/probe_command.hpp"
 #include "daemon/store.hpp"
 #include "daemon/turned.hpp"
+#include "daemon/web_users.hpp"
 #include "probes/net/one_request.hpp"
 
 namespace livecanary::daemon {
@@ -44,11 +45,21 @@ std::string_view text_of(const json::value& value, std::string_view key) {
                                                     : std::string_view();
 }
 
+bool is_on_this_machine(std::string_view url) {
+    const auto scheme = url.find("://");
+    const auto authority = url.substr(scheme == url.npos ? 0 : scheme + 3);
+    if (authority.starts_with("[::1]")) return true;
+    const auto host = authority.substr(0, authority.find_first_of(":/"));
+    return host == "localhost" ||
+           (host.starts_with("127.") && host.find_first_not_of("0123456789.") == host.npos);
+}
+
 /// The daemon's API (contract section 6), as one who asks one question after the other.
 class DaemonApi {
 public:
-    DaemonApi(std::string url, const std::vector<std::string>& dns_servers)
-        : url_(std::move(url)), dns_servers_(dns_servers) {}
+    /// `here`: the daemon is one of this machine. `key` opens to us (web_users.hpp); may be empty.
+    DaemonApi(std::string url, const std::vector<std::string>& dns_servers, bool here, config::Secret key)
+        : url_(std::move(url)), dns_servers_(dns_servers), here_(here), key_(std::move(key)) {}
 
     /// What stands in `data` of the envelope; nothing, and the words why in trouble().
     std::optional<json::object> get(const std::string& path, std::size_t most = usual_answer) {
@@ -59,6 +70,9 @@ public:
         net::Resolver dns(io.get_executor(), dns_servers_);
         net::UrlRequest asked{.url = url_ + path, .most = most};
         asked.request.headers = {{"Accept", "application/json"}, {"User-Agent", "livecanary"}};
+        // Of this machine: the certificate has a name, and it is asked under an address.
+        asked.verify = !here_;
+        if (!key_.empty()) asked.request.headers.emplace_back("Authorization", local_authorization(key_));
         const auto deadline = std::min<Clock::time_point>(Clock::now() + answer_patience, until_);
         const auto answer = turned(io, net::request_url(dns, std::move(asked), deadline));
         if (!answer || !*answer) {
@@ -77,7 +91,9 @@ public:
         const auto* data = envelope != nullptr ? envelope->if_contains("data") : nullptr;
         if (said.head.status == 200 && data != nullptr && data->is_object()) return data->get_object();
         trouble_ = said.head.status == 200 ? "what answers there is no livecanary"
-                                           : "status " + std::to_string(said.head.status);
+                   : said.head.status == 401
+                       ? "it wants a user: run this as root or as the daemon's user, with its state directory"
+                       : "status " + std::to_string(said.head.status);
         return std::nullopt;
     }
     const std::string& url() const noexcept { return url_; }
@@ -88,6 +104,8 @@ public:
 private:
     std::string url_, trouble_{};
     const std::vector<std::string>& dns_servers_;
+    const bool here_;
+    const config::Secret key_;
     const Clock::time_point until_ = Clock::now() + api_patience;
     bool gone_ = false;
 };
@@ -137,7 +155,9 @@ private:
                 "[web] listen has a port that only the daemon knows: say where its pages are with "
                 "--daemon",
                 "[web] listen 的端口只有守护进程知道，请用 --daemon 指出页面地址");
-        DaemonApi api(url, settings_.dns_servers);
+        const bool here = wish_.daemon_url.empty() || is_on_this_machine(url);
+        DaemonApi api(url, settings_.dns_servers, here,
+                      here ? read_local_key(settings_.state_directory) : config::Secret());
         const auto results = api.get("/api/v1/probes", largest_answer);
         const auto* list = results ? results->if_contains("probes") : nullptr;
         if (list == nullptr || !list->is_array()) {
@@ -322,7 +342,7 @@ std::string own_pages(const Settings& settings) {
         if (port == "0") continue;
         if (host.empty() || host == "0.0.0.0") host = "127.0.0.1";
         if (host == "[::]") host = "[::1]";
-        return "http://" + host + ':' + port;
+        return (settings.web_tls ? "https://" : "http://") + host + ':' + port;
     }
     return {};
 }
