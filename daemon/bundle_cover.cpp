@@ -37,12 +37,13 @@ const json::array& list_of(const json::value& value, std::string_view key) {
 }
 
 /// Evidence that a vendor finds a request by, and how the vendor calls it.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 7> id_names{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> id_names{
     {{"request_id", "x-cos-request-id"},
      {"trace_id", "x-cos-trace-id"},
      {"log_uuid", "X-NWS-LOG-UUID"},
      {"clientid", "RTMP clientid"},
      {"client_id", "RTMP clientid"},
+     {"requestid", "RTMP requestid"},
      {"task_id", "task_id"},
      {"file_id", "file_id"}}};
 

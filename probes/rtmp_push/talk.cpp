@@ -68,11 +68,22 @@ error_code Talk::out_of_patience() const {
     return PushError::frozen;
 }
 
+void Talk::note_ids(const rtmp::Status& status) {
+    const auto note = [&](std::string_view what, const std::string& id) {
+        const bool known = std::ranges::any_of(
+            run_.so_far().evidence, [&](const Evidence& e) { return e.what == what && e.got == id; });
+        if (!id.empty() && !known) run_.saw(what, id);
+    };
+    note("clientid", status.client_id);
+    note("requestid", status.request_id);
+}
+
 error_code Talk::on_event(const rtmp::Event& event) {
     return std::visit(
         Overloaded{
             [&](const rtmp::Refused& refused) -> error_code {
                 run_.saw("status", status_text(refused.status));
+                note_ids(refused.status);
                 if (!refused.redirect.empty()) run_.saw("redirect", refused.redirect);
                 if (!refused.authmod.empty()) run_.saw("authmod", refused.authmod);
                 if (!refused.reason.empty()) run_.saw("refusal_reason", refused.reason);
@@ -82,6 +93,7 @@ error_code Talk::on_event(const rtmp::Event& event) {
             [&](const rtmp::ServerClosed&) -> error_code { return rtmp::Error::closed_by_command; },
             [&](const rtmp::StatusSeen& seen) -> error_code {
                 run_.saw("other_status", status_text(seen.status));
+                note_ids(seen.status);
                 return {};
             },
             [&](const rtmp::ReconnectRequest& request) -> error_code {
@@ -340,6 +352,7 @@ asio::awaitable<void> Talk::whole() {
         fails(connected.error());
         co_return;
     }
+    note_ids(connected->status);
     for (const auto& name : {connected->software, connected->version, connected->fms_ver})
         if (!name.empty()) run_.saw("server", name);
     const auto& settings = link_.session.server_settings();
@@ -360,6 +373,7 @@ asio::awaitable<void> Talk::whole() {
         fails(started.error());
         co_return;
     }
+    note_ids(started->status);
     link_.connection.quick_ack(false);
 
     run_.enter(phase_ = media, link_.read_at);

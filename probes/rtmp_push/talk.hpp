@@ -55,6 +55,8 @@ private:
     asio::awaitable<error_code> last_heard(error_code write_error);
     /// Deals with an event nobody waits for; the code of a refusal.
     error_code on_event(const protocol::rtmp::Event& event);
+    /// The server's names for this connection, each once: what its owner asks for.
+    void note_ids(const protocol::rtmp::Status& status);
     error_code drain();
     bool fails(error_code code);
     bool server_is_frozen(Clock::time_point now);

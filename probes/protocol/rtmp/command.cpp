@@ -1,12 +1,35 @@
 #include "probes/protocol/rtmp/command.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <initializer_list>
 #include <iterator>
 
 namespace livecanary::protocol::rtmp {
 namespace {
 
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+/// Bytes of an id that are kept: the longest we know of is a UUID.
+constexpr std::size_t longest_id = 128;
+
+/// The first of `names` in `object` that is there, or in its `data`.
+std::string id_in(const AmfValue* object, std::initializer_list<std::string_view> names,
+                  const std::vector<std::string>& secrets) {
+    for (const AmfValue* at : {object, object != nullptr ? object->find("data") : nullptr}) {
+        if (at == nullptr) continue;
+        for (const auto name : names) {
+            if (const auto text = at->string_at(name); text && !text->empty())
+                return printable(without(text->substr(0, longest_id), secrets));
+            // Whole numbers that a double has exactly.
+            const auto number = at->number_at(name);
+            if (number && *number >= 0 && *number < 9007199254740992.0 && std::floor(*number) == *number)
+                return std::to_string(static_cast<std::uint64_t>(*number));
+        }
+    }
+    return {};
+}
 
 }  // namespace
 
@@ -53,7 +76,9 @@ Status read_status(const Command& command, const std::vector<std::string>& secre
     return {.command = printable(command.name),
             .level = text("level"),
             .code = text("code"),
-            .description = text("description")};
+            .description = text("description"),
+            .client_id = id_in(info, {"clientid", "clientId", "client_id"}, secrets),
+            .request_id = id_in(info, {"requestid", "requestId", "request_id"}, secrets)};
 }
 
 bool same_code(std::string_view a, std::string_view b) noexcept {

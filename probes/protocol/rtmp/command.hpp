@@ -18,6 +18,10 @@ struct Status {
     std::string level;        ///< "status", "warning", "error"
     std::string code;         ///< such as "NetStream.Publish.Start"
     std::string description;  ///< free text
+    /// By which the server's owner finds this connection or request in its logs: `clientid` (SRS, FMS) and
+    /// `requestid` of the object itself or of its `data`; at most 128 bytes, a number as its digits.
+    std::string client_id{};
+    std::string request_id{};
     bool operator==(const Status&) const = default;
 };
 

@@ -302,6 +302,37 @@ const Cut cuts[] = {{"fin_after_said", Then::finish, false},
 INSTANTIATE_TEST_SUITE_P(, RtmpPushCut, testing::ValuesIn(cuts),
                          [](const auto& row) { return row.param.name; });
 
+// Each once, whatever repeats them.
+TEST(RtmpPushRun, KeepsWhatTheServerCallsTheConnection) {
+    namespace rtmp = protocol::rtmp;
+    const auto says = [](const RtmpHeard& heard, const char* command, const char* code, rtmp::AmfValue id) {
+        rtmp::AmfObject info{{{"level", "status"}, {"code", code}, {"clientid", std::move(id)}}};
+        info.members.push_back({"data", rtmp::AmfObject{{{"requestid", "r-1"}}}});
+        const bool on_status = std::string_view(command) == "onStatus";
+        return RtmpAnswer{.messages = {rtmp::encode_command(command, on_status ? 0 : heard.transaction,
+                                                            {rtmp::AmfNull{}, std::move(info)},
+                                                            on_status ? 5 : 3, on_status ? 1 : 0)}};
+    };
+    PushStage stage;
+    const auto connects = [&](const RtmpHeard& heard) {
+        RtmpAnswer answer = rtmp_says::connected(heard);
+        answer.messages.back() =
+            says(heard, "_result", "NetConnection.Connect.Success", "conn-1").messages.front();
+        answer.messages.push_back(says(heard, "onStatus", "NetStream.Other", "conn-1").messages.front());
+        answer.then = Then::finish;
+        return answer;
+    };
+    ScriptedRtmpServer server(stage.io, {.on_connect = connects});
+    const RunResult run = stage.push(stage.plan(server));
+    const auto count = [&](std::string_view what) {
+        return std::ranges::count(run.evidence, what, &Evidence::what);
+    };
+    EXPECT_EQ(run.got("clientid"), "conn-1");
+    EXPECT_EQ(run.got("requestid"), "r-1");
+    EXPECT_EQ(count("clientid"), 1);
+    EXPECT_EQ(count("requestid"), 1);
+}
+
 TEST(RtmpPushRun, RefusalTellsWhatTheServerSaid) {
     PushStage stage;
     ScriptedRtmpServer server(

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include "probes/core/error_table.hpp"
@@ -63,6 +64,27 @@ TEST(RtmpCommand, StatusOfTheFirstObjectThatHasOne) {
         .message_stream_id = 0};
     EXPECT_EQ(read_status(command, {}), (Status{"onStatus", "error", "A.B", "no?"}));
     EXPECT_EQ(read_status(Command{.name = "x", .arguments = {}}, {}), (Status{"x", "", "", ""}));
+}
+
+// A vendor's support finds the connection by them. Names as SRS (clientid) and Tencent's servers have them.
+TEST(RtmpCommand, IdsOfTheServer) {
+    const auto status_with = [](std::vector<AmfMember> members) {
+        AmfObject object{{{"level", "status"}, {"code", "A.B"}}};
+        object.members.insert(object.members.end(), members.begin(), members.end());
+        return read_status(Command{.name = "onStatus", .arguments = {AmfNull{}, std::move(object)}},
+                           {"secret"});
+    };
+    EXPECT_EQ(status_with({{"clientid", "ASAICiss"}}).client_id, "ASAICiss");
+    EXPECT_EQ(status_with({{"clientId", 1584259571}}).client_id, "1584259571");
+    EXPECT_EQ(status_with({{"data", AmfObject{{{"client_id", "c1"}, {"requestid", "r1"}}}}}).client_id, "c1");
+    EXPECT_EQ(status_with({{"data", AmfObject{{{"requestid", "r1"}}}}}).request_id, "r1");
+    EXPECT_EQ(status_with({{"clientid", ""}, {"data", AmfObject{{{"clientid", 7}}}}}).client_id, "7");
+    EXPECT_EQ(status_with({{"clientid", "a\n\x01secret|"}}).client_id, "a??***|");
+    EXPECT_EQ(status_with({{"clientid", std::string(5000, 'x')}}).client_id, std::string(128, 'x'));
+    for (const AmfValue& none : {AmfValue(AmfNull{}), AmfValue(-1), AmfValue(1.5), AmfValue(1e300),
+                                 AmfValue(std::nan("")), AmfValue(AmfObject{})})
+        EXPECT_EQ(status_with({{"clientid", none}}).client_id, "");
+    EXPECT_EQ(status_with({}).request_id, "");
 }
 
 TEST(RtmpCommand, CodesAreEqualWhateverTheirCase) {
