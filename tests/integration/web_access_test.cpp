@@ -95,7 +95,7 @@ TEST_F(WebAccessReal, OnlyOverTlsAndForUsers) {
     const auto metrics = ask(daemon, "/metrics", "first.ca");
     EXPECT_EQ(metrics.status, 200U) << metrics.error;
     EXPECT_NE(metrics.body.find("livecanary_build_info"), std::string::npos);
-    EXPECT_EQ(ask(daemon, "/metrics", "first.ca", "wrong").status, 401U);
+    EXPECT_EQ(ask(daemon, "/metrics", "first.ca", "hunter2").status, 401U);
     EXPECT_EQ(ask(daemon, "/metrics", "first.ca", "").status, 401U);
     EXPECT_EQ(ask(daemon, "/-/ready", "first.ca", "").status, 200U);
     EXPECT_NE(ask(daemon, "/metrics", "second.ca").error, "");
@@ -108,7 +108,7 @@ TEST_F(WebAccessReal, OnlyOverTlsAndForUsers) {
         return daemon.log().find("a wrong user or password for the pages") != std::string::npos &&
                daemon.log().find("a TLS handshake failed") != std::string::npos;
     });
-    for (const char* secret : {hash, password, "wrong", "PRIVATE KEY"})
+    for (const char* secret : {hash, password, "hunter2", "PRIVATE KEY"})
         EXPECT_EQ(daemon.log().find(secret), std::string::npos) << secret;
     daemon.process().signal(SIGTERM);
     EXPECT_EQ(daemon.process().wait_for(10s), 0);
