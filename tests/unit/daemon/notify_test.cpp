@@ -374,66 +374,6 @@ TEST_F(NotifyTest, DeliveryThatHangsDelaysNoProbe) {
     run_until(io, [&] { return ended; });
 }
 
-TEST_F(NotifyTest, AnAlertmanagerThatAReloadTakesAwayIsToldNothingMore) {
-    resend = 20ms;
-    configure();
-    ScriptedHttpServer stays(io, always(http_says::status(200)));
-    ScriptedHttpServer leaves(io, always(http_says::status(200)));
-    send_to({base(leaves), base(stays)});
-    fail();
-    run_until(io, [&] { return figures(0).sent >= 1 && figures(1).sent >= 1; });
-    send_to({base(stays)});
-    const auto told = leaves.count(alerts_path);
-    succeed();
-    run_until(
-        io, [&] { return alerts(stays.last())[0].at("endsAt").as_string() == json::string(rfc3339(wall)); });
-    const auto so_far = figures().sent;
-    run_until(io, [&] { return figures().sent >= so_far + 3; });
-    // It ends there by itself: the last it was told is that it fires, for four resends.
-    EXPECT_LE(leaves.count(alerts_path), told + 1) << "but what was under way";
-    EXPECT_GT(alerts(leaves.last())[0].at("endsAt").as_string(), json::string(rfc3339(wall)));
-}
-
-TEST_F(NotifyTest, AnotherLanguageIsTheSameAlertInOtherWords) {
-    ScriptedHttpServer server(io, always(http_says::status(200)));
-    send_to({base(server)});
-    fail();
-    run_until(io, [&] { return figures().sent == 1; });
-    const auto english = alerts(server.last())[0];
-    settings.lang = "zh";
-    send_to({base(server)});
-    wall += 30s;
-    fail();
-    run_until(io, [&] { return figures().sent == 2; });
-    const auto chinese = alerts(server.last())[0];
-    EXPECT_EQ(chinese.at("labels"), english.at("labels"));
-    EXPECT_EQ(chinese.at("startsAt"), english.at("startsAt"));
-    EXPECT_NE(chinese.at("annotations").at("summary"), english.at("annotations").at("summary"));
-    EXPECT_EQ(notifier->book().alerts().size(), 1U);
-}
-
-TEST_F(NotifyTest, DeliveryThatHangsDelaysNoProbe) {
-    ScriptedPeer hangs(io, stays_silent);
-    shared.anchors = std::make_shared<Anchors>(std::vector<std::string>{});
-    shared.seed = [] { return 1; };
-    shared.judged = [this](const ProbeSettings& of, const RunResult& run, const Diagnosis& found,
-                           const Standing& standing) { notifier->judged(of, run, found, standing); };
-    ScriptedProbe failing{{fails()}};
-    auto eager = failing.settings(1ms);
-    eager.fail_after = 1;
-    const auto its = std::make_shared<const ProbeSettings>(eager);
-    send_to({"http://127.0.0.1:" + std::to_string(hangs.endpoint().port())}, {its});
-    Runner runner(its, shared);
-    bool ended = false;
-    runner.start([&] { ended = true; });
-    run_until(io, [&] { return notifier->fires(*its); });
-    const int so_far = failing.started;
-    run_until(io, [&] { return failing.started >= so_far + 20; });
-    EXPECT_EQ(figures().sent, 0U) << "the first delivery is still under way";
-    runner.stop();
-    run_until(io, [&] { return ended; });
-}
-
 TEST_F(NotifyTest, WhatFiredBeforeARestartFiresAfterIt) {
     const StateFolder folder;
     StateOptions options;
