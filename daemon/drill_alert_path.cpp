@@ -1,6 +1,7 @@
 #include "daemon/drill_alert_path.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <ostream>
@@ -9,8 +10,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -103,8 +104,8 @@ std::string why_not(unsigned status) {
 class Path {
 public:
     Path(std::ostream& out, const AlertPathCommand& command, const Settings& settings, std::string url,
-         net::Resolver& dns)
-        : out_(out), command_(command), settings_(settings), url_(std::move(url)), dns_(dns) {
+         net::Resolver& dns, asio::io_context& io)
+        : out_(out), command_(command), settings_(settings), url_(std::move(url)), dns_(dns), waiting_(io) {
         std::random_device random;
         char id[17];
         std::snprintf(id, sizeof id, "%08x%08x", random(), random());
@@ -126,8 +127,14 @@ public:
             right = reaches;
             if (reaches) co_await hold();
         }
-        co_await resolve(shown);
-        co_return right;
+        const bool resolved = co_await resolve(shown);
+        co_return right&& resolved;
+    }
+
+    /// Ends the waiting, not the resolving: nothing of us is to be left standing.
+    void interrupt() {
+        interrupted_ = true;
+        waiting_.cancel();
     }
 
 private:
@@ -222,24 +229,34 @@ private:
         co_return taken;
     }
 
-    /// It as Alertmanager shows it; null if it does not.
-    asio::awaitable<json::value> find() {
+    struct Found {
+        json::value alert{};    ///< as Alertmanager shows it; null: it does not
+        std::string trouble{};  ///< why that cannot be known
+    };
+
+    asio::awaitable<Found> find() {
         Said said = co_await ask("GET", "/alerts?filter=drill%3D%22" + id_ + "%22", "");
-        json::value found;
+        Found found;
         const auto* list = said.value.if_array();
-        if (said.status == 200 && list != nullptr && !list->empty()) found = list->front();
+        if (said.code)
+            found.trouble = why_not(said.code);
+        else if (said.status != 200 || list == nullptr)
+            found.trouble = why_not(said.status);
+        else if (!list->empty())
+            found.alert = list->front();
         co_return found;
     }
 
-    asio::awaitable<void> pause() {
-        asio::steady_timer timer(co_await asio::this_coro::executor, look_every);
-        co_await timer.async_wait(net::no_throw);
+    asio::awaitable<void> pause(Clock::duration length) {
+        waiting_.expires_after(length);
+        co_await waiting_.async_wait(net::no_throw);
     }
 
     asio::awaitable<bool> wait_until_shown() {
         const auto began = Clock::now();
         for (;;) {
-            shown_ = co_await find();
+            Found found = co_await find();
+            shown_ = std::move(found.alert);
             const auto state = text_of(member(shown_, "status"), "state");
             const std::chrono::duration<double> took = Clock::now() - began;
             // Until then nobody knows yet whether it is silenced.
@@ -249,8 +266,12 @@ private:
                 step(true, "shown", took < 100ms ? "at once" : words);
                 co_return true;
             }
+            if (interrupted_) {
+                step(false, "shown", "not until we were interrupted");
+                co_return false;
+            }
             if (took > command_.patience) break;
-            co_await pause();
+            co_await pause(look_every);
         }
         step(false, "shown",
              shown_.is_null() ? "not within " + std::to_string(command_.patience.count()) +
@@ -321,8 +342,7 @@ private:
         }
         out_ << "       holding  it for " << command_.hold.count() << " s: look whether its message comes\n"
              << std::flush;
-        asio::steady_timer timer(co_await asio::this_coro::executor, command_.hold);
-        co_await timer.async_wait(net::no_throw);
+        if (!interrupted_) co_await pause(command_.hold);
     }
 
     asio::awaitable<std::string> silence(std::string id) {
@@ -345,18 +365,23 @@ private:
         co_return words;
     }
 
-    asio::awaitable<void> resolve(bool shown) {
+    asio::awaitable<bool> resolve(bool shown) {
         const bool taken = co_await send(0s, "resolved", "");
-        if (!taken) co_return;
+        if (!taken) co_return false;
         const auto deadline = Clock::now() + resolve_patience;
-        bool stands = shown;
-        while (stands && Clock::now() < deadline) {
-            json::value found = co_await find();
-            stands = !found.is_null();
-            if (stands) co_await pause();
+        Found found;
+        for (bool stands = shown; stands;) {
+            found = co_await find();
+            stands = !found.alert.is_null() || !found.trouble.empty();
+            if (!stands || Clock::now() >= deadline) break;
+            co_await pause(look_every);
         }
-        step(!stands, "resolved",
-             stands ? "it still stands; it ends by itself within five minutes" : "it is gone");
+        const bool gone = found.alert.is_null() && found.trouble.empty();
+        step(gone, "resolved",
+             gone                     ? "it is gone"
+             : !found.trouble.empty() ? "it was told, but whether it is gone cannot be seen: " + found.trouble
+                                      : "it still stands; it ends by itself within five minutes");
+        co_return gone;
     }
 
     std::ostream& out_;
@@ -366,6 +391,8 @@ private:
     net::Resolver& dns_;
     std::string id_{}, starts_at_{}, configuration_{};
     json::value shown_{};
+    asio::steady_timer waiting_;
+    bool interrupted_ = false;
 };
 
 }  // namespace
@@ -408,8 +435,21 @@ int drill_alert_path(std::ostream& out, std::ostream& err, const AlertPathComman
     asio::io_context io;
     net::Resolver dns(io.get_executor(), settings.dns_servers);
     std::size_t right = 0;
+    asio::signal_set signals(io, SIGINT, SIGTERM);
+    Path* walked = nullptr;
+    bool interrupted = false;
+    signals.async_wait([&](error_code ec, int) {
+        if (ec) return;
+        interrupted = true;
+        // Whoever asks twice does not want to wait until the alert is resolved.
+        std::signal(SIGINT, SIG_DFL);
+        std::signal(SIGTERM, SIG_DFL);
+        if (walked != nullptr) walked->interrupt();
+    });
     for (const auto& url : settings.alertmanagers) {
-        Path path(out, command, settings, url, dns);
+        if (interrupted) break;
+        Path path(out, command, settings, url, dns, io);
+        walked = &path;
         bool ended = false;
         std::exception_ptr bug;
         asio::co_spawn(io, path.walk(), [&](const std::exception_ptr& failed, bool reached) {
@@ -419,13 +459,15 @@ int drill_alert_path(std::ostream& out, std::ostream& err, const AlertPathComman
         });
         while (!ended && io.run_one() > 0) {
         }
+        walked = nullptr;
         if (bug) std::rethrow_exception(bug);
     }
     const auto all = settings.alertmanagers.size();
     out << right << " of " << all
         << (all == 1 ? " Alertmanager shows it and passes it on\n"
                      : " Alertmanagers show it and pass it on\n");
-    return right == all ? 0 : 1;
+    if (interrupted) err << "livecanary: interrupted\n";
+    return right == all && !interrupted ? 0 : 1;
 }
 
 }  // namespace livecanary::daemon

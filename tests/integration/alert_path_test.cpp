@@ -1,10 +1,14 @@
 // `livecanary drill --alert-path` against Debian's Alertmanager.
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <csignal>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -45,6 +49,8 @@ public:
         return json::parse(practice::ask("127.0.0.1", port_, "GET", "/api/v2/alerts").body).as_array().size();
     }
 
+    void stop() { process_->stop(SIGKILL); }
+
 private:
     practice::TemporaryDirectory folder_{};
     std::uint16_t port_ = practice::free_port();
@@ -71,6 +77,20 @@ protected:
         std::vector<std::string> argv{"drill", "--alert-path", "--config.file", installation.config_file()};
         argv.insert(argv.end(), more.begin(), more.end());
         return livecanary(std::move(argv));
+    }
+    /// One that holds its alert, until `then` has been done to it.
+    static Ended held(RoutedAlertmanager& alertmanager, const std::function<void(practice::Process&)>& then) {
+        const Installation installation("[alerting]\n" + to({alertmanager.url()}));
+        practice::Process process(
+            {.argv = {LIVECANARY_BINARY, "drill", "--alert-path", "--config.file", installation.config_file(),
+                      "--severity", "critical", "--hold", "10m"},
+             .output = installation.path() / "out"});
+        while (process.output().find("holding") == std::string::npos && process.running())
+            std::this_thread::yield();
+        EXPECT_EQ(alertmanager.standing(), 1U);
+        then(process);
+        const auto code = process.wait_for(std::chrono::seconds(30));
+        return {code, process.output()};
     }
     static std::string to(const std::vector<std::string>& urls) {
         std::string list;
@@ -153,6 +173,25 @@ TEST_F(AlertPath, WhatAnswersMustBeAnAlertmanager) {
     EXPECT_NE(none.output.find("there is no Alertmanager to send to"), std::string::npos) << none.output;
     const auto invalid = drill("alertmanagers = [\"nonsense\"]\n");
     EXPECT_EQ(invalid.code, 1);
+}
+
+TEST_F(AlertPath, AnInterruptLeavesNoAlertStanding) {
+    RoutedAlertmanager alertmanager(routed);
+    const auto ended = held(alertmanager, [](practice::Process& process) { process.signal(SIGINT); });
+    EXPECT_EQ(ended.code, 1);
+    EXPECT_NE(ended.output.find("ok   resolved it is gone"), std::string::npos) << ended.output;
+    EXPECT_NE(ended.output.find("livecanary: interrupted"), std::string::npos) << ended.output;
+    EXPECT_EQ(alertmanager.standing(), 0U);
+}
+
+TEST_F(AlertPath, AnAlertmanagerThatIsGoneIsNotTakenForAResolvedAlert) {
+    RoutedAlertmanager alertmanager(routed);
+    const auto ended = held(alertmanager, [&](practice::Process& process) {
+        alertmanager.stop();
+        process.signal(SIGTERM);
+    });
+    EXPECT_EQ(ended.code, 1);
+    EXPECT_NE(ended.output.find("FAIL resolved nothing listens there"), std::string::npos) << ended.output;
 }
 
 TEST_F(AlertPath, OverTlsWithAnAuthorityOfOnesOwn) {
