@@ -166,7 +166,7 @@ Diagnosis of_forward(const RunResult& run) {
              {Cause::backend_log_dir_unwritable, "the log directory may not be writable"},
              {Cause::backend_php_extension_missing, "mysqli may be missing"}},
             because);
-    if (answer == no_answer || answer == held_back)
+    if (answer == no_answer)
         return one_of(CauseClass::backend_hangs,
                       {{Cause::db_frozen, "a callback opens a database connection"},
                        {Cause::backend_pool_exhausted, "a pool of which every worker is held looks the same"},

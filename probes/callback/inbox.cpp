@@ -163,12 +163,19 @@ void Inbox::settle(std::uint64_t number, bool with_200, std::optional<Forwarded>
 
 /// Of each event and stream, the newest answer speaks: one stream that is well says nothing of another.
 void Inbox::keep_forwarded(const Arrival& arrival) {
+    // The backend does not know of it.
+    if (arrival.forwarded->answer == held_back) {
+        ++since_report_.held_back;
+        return;
+    }
     std::erase_if(refused_, [&](const Arrival& old) {
         return old.event.type == arrival.event.type && old.event.stream_id == arrival.event.stream_id;
     });
     if (arrival.forwarded->good()) {
         auto& last = last_taken_[label_of(arrival.event.type)];
         last = std::max(last, arrival.at);
+        // What had no answer was no fault of its stream: a backend that answers again hangs no more.
+        std::erase_if(refused_, [](const Arrival& old) { return old.forwarded->answer == no_answer; });
         return;
     }
     if (refused_.size() == most_refused) refused_.pop_front();

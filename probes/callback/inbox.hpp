@@ -95,6 +95,7 @@ struct Report {
     std::map<std::string_view, double> callbacks{};
     std::map<std::string_view, double> defects{};
     std::vector<std::pair<std::string_view, double>> delays{};  ///< event label, seconds
+    std::size_t held_back = 0;                                  ///< events that we did not pass on
     std::optional<Standing> standing{};
     std::string headline{};
 };

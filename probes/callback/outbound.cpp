@@ -229,7 +229,14 @@ void report_received(State& state, ProbeRun& run, bool alone) {
     run.saw("receiver", "listens on port " + std::to_string(state.listener->port()));
     if (!state.listener->bug().empty() && !run.has_failed())
         run.inconclusive("a fault of our own in the receiver: " + state.listener->bug());
-    if (!report.standing) return;
+    if (!report.standing) {
+        // Held back on account of another's request: whether the backend would take it is not known.
+        if (report.held_back > 0 && !run.has_failed())
+            run.inconclusive(std::to_string(report.held_back) +
+                             (report.held_back == 1 ? " event was " : " events were ") +
+                             std::string(held_back));
+        return;
+    }
     for (auto& [what, got] : report.standing->evidence)
         if (!got.empty()) run.saw(what, std::move(got));
     run.fingerprint("received");

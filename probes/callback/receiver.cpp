@@ -160,6 +160,8 @@ asio::awaitable<result<PeerAnswer>> answer(std::shared_ptr<const Config> config,
         if (found->forwarded) {
             given.facts["forwarded"] = found->forwarded->answer;
             if (found->forwarded->code) given.facts["code"] = std::to_string(*found->forwarded->code);
+            if (found->forwarded->answer == held_back) given.facts["held_back"] = "yes";
+            if (found->forwarded->answer == no_answer) given.facts["unanswered"] = "yes";
         }
     }
     co_return given;

@@ -173,6 +173,11 @@ Diagnosis of_row(const RunResult& run) {
         return as_catalogued(
             CauseClass::replay_missing,
             "no row of the journey's replay appeared, and nothing says whether its event came");
+    if (!run.got("unanswered").empty())
+        return as_catalogued(CauseClass::backend_hangs,
+                             "the event was passed on, the backend did not answer, and no row of its file "
+                             "appeared",
+                             {}, {"backend_redis_frozen: a callback does not ask Redis"});
     return as_catalogued(CauseClass::callback_not_stored, "the event came, and no row of its file appeared",
                          {},
                          {recorded.empty() ? "replay_too_short: the push was longer than " + shortest_text

@@ -36,6 +36,8 @@ error_code make_error_code(JourneyError error) noexcept {
          {two_rows, "one show stands in two rows", Reason::mismatch},
          {misfiled, "the row does not have the MP4 file as its play_url", Reason::mismatch},
          {format_missing, "the rows of the show have not all its formats", Reason::timeout},
+         {held_back, "our own receiver did not pass the callback on: an earlier one is not answered",
+          Reason::local},
          {crowded, "the journey's user has too many rows to tell its own from them", Reason::local},
          {no_ledger, "there is no ledger to write the replay down in", Reason::local},
          {cannot_ask, "a probe that the journey needs could not be asked", Reason::local}}};
@@ -235,6 +237,9 @@ asio::awaitable<bool> Walk::is_called_back() {
             run_.saw("recorded_seconds", duration);
         if (const auto forwarded = fact(event, "forwarded"); !forwarded.empty())
             run_.saw("forwarded", forwarded);
+        // Not even sent: what the backend makes of it cannot be known.
+        if (!fact(event, "held_back").empty()) co_return fails(JourneyError::held_back);
+        if (!fact(event, "unanswered").empty()) run_.saw("unanswered", "yes");
         // Any other code with status 200 means that the cloud takes the event for delivered, and it is lost.
         if (const auto code = fact(event, "code"); !code.empty() && code != "0") {
             run_.saw("callback_code", code);

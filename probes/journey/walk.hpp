@@ -28,6 +28,7 @@ enum class JourneyError {
     two_rows,         ///< each of its formats has a row of its own
     misfiled,         ///< its MP4 file is not where players look for it
     format_missing,   ///< fewer formats stand in the table than the recording has
+    held_back,        ///< our fault: the receiver did not pass the event on
     crowded,          ///< our fault: the user has too many rows to tell the journey's own from them
     no_ledger,        ///< our fault: no replay may be made that is not written down
     cannot_ask,       ///< our fault: a probe that the journey needs has no answer

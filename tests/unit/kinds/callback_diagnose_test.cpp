@@ -165,10 +165,6 @@ const Rule rules[] = {
     {"forward_without_answer",
      came(forward_refused, {{"forward_event", "1"}, {"forward_answer", "no answer in time"}}),
      "backend_hangs"},
-    {"forward_held_back",
-     came(forward_refused,
-          {{"forward_event", "1"}, {"forward_answer", "not passed on: an earlier request is not answered"}}),
-     "backend_hangs"},
 };
 
 class CallbackRule : public testing::TestWithParam<Rule> {};

@@ -347,11 +347,13 @@ TEST(CallbackInbox, RateIsBounded) {
 struct ForwardBench : Bench {
     using Bench::Bench;
     void forwarded(int type, const std::string& stream, std::int64_t code) {
+        settled(type, stream,
+                {.status = 200, .code = code, .answer = "HTTP 200 code " + std::to_string(code)});
+    }
+    void settled(int type, const std::string& stream, Forwarded answer) {
         ++times;
         inbox.take(body(type, stream, now, key, std::to_string(times)), now, steady += 1s);
-        inbox.settle(
-            inbox.last().number, true,
-            Forwarded{.status = 200, .code = code, .answer = "HTTP 200 code " + std::to_string(code)});
+        inbox.settle(inbox.last().number, answer.status == 200, std::move(answer));
     }
     int times = 0;
 };
@@ -407,6 +409,32 @@ TEST(CallbackInbox, RefusedStreamsAreCountedAndBounded) {
     EXPECT_EQ(got(*report.standing, "forward_streams"), "256 streams");
     for (int i = 44; i < 300; ++i) bench.forwarded(100, "s_" + std::to_string(i), 0);
     EXPECT_FALSE(bench.report().standing);
+}
+
+// One slow answer, and what is held back on its account, are one fact about the backend: that it hung then.
+TEST(CallbackInbox, WhatWasHeldBackIsNotHeldAgainstTheBackend) {
+    ForwardBench bench;
+    const auto settled = [&](const std::string& stream, std::string_view answer) {
+        bench.settled(1, stream, {.answer = std::string(answer)});
+    };
+    settled("held_a", held_back);
+    Report report = bench.report();
+    EXPECT_FALSE(report.standing);
+    EXPECT_EQ(report.held_back, 1U);
+    settled("slow_a", no_answer);
+    for (int i = 0; i < 3; ++i) settled("held_a", held_back);
+    settled("slow_a", held_back);
+    report = bench.report();
+    ASSERT_TRUE(report.standing);
+    EXPECT_EQ(got(*report.standing, "forward_answer"), "no answer in time");
+    EXPECT_EQ(got(*report.standing, "forwarded"), "event 1 of stream slow_a");
+    EXPECT_EQ(got(*report.standing, "forward_streams"), "");
+    EXPECT_EQ(report.held_back, 4U);
+    // Any event that it answers shows that it hangs no more.
+    bench.forwarded(0, "other_a", 0);
+    report = bench.report();
+    EXPECT_FALSE(report.standing);
+    EXPECT_EQ(report.held_back, 0U);
 }
 
 TEST(CallbackInbox, HoldsNoMoreThanItsBounds) {

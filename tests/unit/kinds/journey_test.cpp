@@ -305,6 +305,13 @@ const Broken broken[] = {
      "push callback", "rejected", "callback_not_stored", "callback_payload_missing_video_id"},
     {"no_row", [](JourneyStage& stage) { stage.world.rows = {"file-old"}; }, "push callback row", "timeout",
      "callback_not_stored", "callback_payload_missing_video_id"},
+    {"no_row_of_an_event_without_answer",
+     [](JourneyStage& stage) {
+         stage.world.rows = {"file-old"};
+         answers(questions::event,
+                 always({{"arrived", "yes"}, {"file_id", "file-new"}, {"unanswered", "yes"}}))(stage);
+     },
+     "push callback row", "timeout", "backend_hangs", "db_frozen"},
     {"table_unreachable", answers(questions::row, never(asio::error::connection_refused)),
      "push callback row", "refused", ""},
     {"not_listed", answers(questions::vod_list, always({{"found", "no"}})), "push callback row list",
@@ -371,6 +378,20 @@ TEST(Journey, ARunThatIsCutStillTakesItsRowAway) {
     EXPECT_EQ(stage.world.removed, std::vector<std::string>{"livecanary file-new"});
     stage.probe = probe;
     EXPECT_TRUE(stage.leaves_nothing());
+}
+
+// A slow backend was asked no more for two minutes, and what we had held back was booked on it as not stored.
+TEST(Journey, AnEventThatWeHeldBackProvesNothing) {
+    JourneyStage stage;
+    answers(questions::event, always({{"arrived", "yes"},
+                                      {"file_id", "file-new"},
+                                      {"forwarded", "not passed on: an earlier request is not answered"},
+                                      {"held_back", "yes"}}))(stage);
+    const RunResult run = stage.run();
+    EXPECT_EQ(way_of(run), "push callback");
+    EXPECT_EQ(run.code, JourneyError::held_back);
+    EXPECT_EQ(run.reason(), Reason::local);
+    EXPECT_EQ(stage.probe.diagnose(run).label(), "");
 }
 
 // --- two traps of the backend: a row for each format, and the letters of a format
