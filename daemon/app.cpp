@@ -28,7 +28,7 @@
 #include "daemon/incident_keeper.hpp"
 #include "daemon/log.hpp"
 #include "daemon/notify.hpp"
-#include "daemon/probe_page.hpp"
+#include "daemon/probe_views.hpp"
 #include "daemon/result_json.hpp"
 #include "daemon/runner.hpp"
 #include "daemon/sd_notify.hpp"
@@ -36,7 +36,7 @@
 #include "daemon/sweep.hpp"
 #include "daemon/version.hpp"
 #include "daemon/web.hpp"
-#include "daemon/web_tls.hpp"
+#include "daemon/web_renewal.hpp"
 #include "probes/net/background.hpp"
 #include "probes/net/connection.hpp"
 
@@ -53,9 +53,6 @@ constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 /// What a stop may take; a unit file's TimeoutStopSec is longer.
 constexpr auto stop_patience = 4500ms;
 constexpr auto clock_check_period = 30s;
-/// A renewed certificate is served that much later at most.
-constexpr auto renewal_check_period = 1min;
-constexpr std::size_t probes_between_yields = 8;
 
 std::string environment(const char* name) {
     const char* value = std::getenv(name);
@@ -113,16 +110,12 @@ private:
     asio::awaitable<std::string> reload();
     asio::awaitable<std::string> reload_once();
     asio::awaitable<std::vector<prometheus::MetricFamily>> metrics();
-    Status status() const;
     boost::json::object own_status() const;
-    asio::awaitable<std::shared_ptr<const ProbeNow>> probe_now(const std::string& name);
-    asio::awaitable<std::string> results(std::string name);
-    std::shared_ptr<const ProbeDetails> details(const std::string& name) const;
-    std::string unhealthy() const;
+    WebBackend backend();
+    WebRenewal renewal();
     void listen_to_signals();
     asio::awaitable<void> watch();
     asio::awaitable<void> check_clock();
-    asio::awaitable<void> renew_certificate();
     void spawn(asio::awaitable<void> work);
 
     AppOptions options_;
@@ -137,7 +130,8 @@ private:
     asio::thread_pool probe_files_{1};
     Exchange exchange_{[this](const std::string& probe) { return answerer(probe); }};
     Shared shared_{};
-    std::map<std::string, std::unique_ptr<Runner>, std::less<>> runners_{};
+    Runners runners_{};
+    const ProbeViews views_{io_.get_executor(), runners_};
     /// Stopped, but still cleaning up, each with the settings of the probe that takes its name over.
     struct Leaving {
         std::unique_ptr<Runner> runner;
@@ -389,55 +383,19 @@ asio::awaitable<std::string> App::reload_once() {
 
 asio::awaitable<std::vector<prometheus::MetricFamily>> App::metrics() {
     Families families;
-    std::vector<std::string> names;
-    for (const auto& [name, runner] : runners_) names.push_back(name);
-    std::size_t done = 0;
-    for (const auto& name : names) {
-        // A reload may have come between.
-        if (const auto at = runners_.find(name); at != runners_.end())
-            at->second->collect(families, Clock::now());
-        if (++done % probes_between_yields == 0) co_await asio::post(io_, asio::use_awaitable);
-    }
-    std::size_t pending = 0;
-    std::size_t firing = 0;
-    for (const auto& [name, runner] : runners_) {
-        const Standing& standing = runner->standing();
-        firing += standing.alerting ? 1 : 0;
-        pending += standing.known && !standing.ok && !standing.alerting ? 1 : 0;
-    }
-    shared_.metrics.alerts(pending, firing);
+    co_await views_.collect(families);
+    const auto alerts = views_.alerts();
+    shared_.metrics.alerts(alerts.pending, alerts.firing);
     if (notifier_) shared_.metrics.notifications(notifier_->figures());
     shared_.metrics.state(state_.figures());
     shared_.metrics.collect(families);
     co_return families.take();
 }
 
-Status App::status() const {
-    Status status{.location = settings_.location, .version = std::string(version())};
-    const auto now = Clock::now();
-    for (const auto& [name, runner] : runners_) status.probes.push_back(runner->status(now));
-    const auto rank = [](const ProbeStatus& p) {
-        if (p.outcome == "failed") return p.alerting ? 0 : 1;
-        return p.outcome == "inconclusive" ? 2 : p.outcome.empty() ? 3 : 4;
-    };
-    std::ranges::stable_sort(status.probes, {}, rank);
-    return status;
-}
-
 boost::json::object App::own_status() const {
-    std::map<std::string, int> outcomes{{"ok", 0}, {"failed", 0}, {"inconclusive", 0}, {"not_run", 0}};
-    int alerting = 0;
-    const auto now = Clock::now();
-    for (const auto& [name, runner] : runners_) {
-        const auto probe = runner->status(now);
-        ++outcomes[probe.outcome.empty() ? "not_run" : probe.outcome];
-        alerting += probe.alerting ? 1 : 0;
-    }
-    boost::json::object probes{{"configured", runners_.size()},
-                               {"disabled", settings_.disabled_probes},
-                               {"alerting", alerting},
-                               {"in_flight", shared_.in_flight}};
-    for (const auto& [outcome, count] : outcomes) probes[outcome] = count;
+    boost::json::object probes = views_.counts();
+    probes["disabled"] = settings_.disabled_probes;
+    probes["in_flight"] = shared_.in_flight;
     const auto state = state_.figures();
     boost::json::value clock;
     if (clock_) clock = {{"synchronized", clock_->synchronized}, {"offset_seconds", clock_->offset_seconds}};
@@ -480,53 +438,6 @@ boost::json::object App::own_status() const {
             {"clock", std::move(clock)}};
 }
 
-asio::awaitable<std::shared_ptr<const ProbeNow>> App::probe_now(const std::string& name) {
-    auto waiter = std::make_shared<RunWaiter>(io_.get_executor());
-    if (const auto at = runners_.find(name); at != runners_.end())
-        at->second->answer_with_next(waiter);
-    else
-        waiter->answer(std::make_shared<const ProbeNow>(ProbeNow{.known = false}));
-    return wait_for(std::move(waiter));
-}
-
-asio::awaitable<std::string> App::results(std::string name) {
-    std::vector<std::string> names;
-    if (!name.empty()) {
-        names.push_back(std::move(name));
-    } else {
-        for (const auto& [probe, runner] : runners_) names.push_back(probe);
-    }
-    std::string list = "[";
-    std::size_t done = 0;
-    for (const auto& probe : names) {
-        // A reload may have come between.
-        if (const auto at = runners_.find(probe); at != runners_.end()) {
-            if (list.size() > 1) list += ',';
-            list += boost::json::serialize(at->second->latest());
-        }
-        if (++done % probes_between_yields == 0) co_await asio::post(io_, asio::use_awaitable);
-    }
-    list += ']';
-    co_return list;
-}
-
-std::shared_ptr<const ProbeDetails> App::details(const std::string& name) const {
-    const auto at = runners_.find(name);
-    if (at == runners_.end()) return nullptr;
-    const Runner& runner = *at->second;
-    return std::make_shared<const ProbeDetails>(ProbeDetails{.status = runner.status(Clock::now()),
-                                                             .latest = runner.latest(),
-                                                             .runs = runner.history().runs(),
-                                                             .location = shared_.location});
-}
-
-std::string App::unhealthy() const {
-    const auto now = Clock::now();
-    for (const auto& [name, runner] : runners_)
-        if (auto why = runner->standing_still(now); !why.empty()) return why;
-    return {};
-}
-
 void App::listen_to_signals() {
     signals_.async_wait([this](error_code ec, int signal) {
         if (ec) return;
@@ -546,7 +457,7 @@ asio::awaitable<void> App::watch() {
     if (!period) co_return;
     asio::steady_timer timer(io_);
     for (;;) {
-        if (const auto why = unhealthy(); why.empty()) {
+        if (const auto why = views_.standing_still(); why.empty()) {
             systemd_.watchdog();
         } else {
             log::error("the scheduler stands", {{"why", why}});
@@ -571,30 +482,23 @@ asio::awaitable<void> App::check_clock() {
     }
 }
 
-/// Takes a certificate that was renewed without a reload. One that is wrong, such as a half written one, is
-/// said once; the one before stays.
-asio::awaitable<void> App::renew_certificate() {
-    asio::steady_timer timer(io_);
-    std::string said;
-    for (;;) {
-        timer.expires_after(renewal_check_period);
-        if (auto [ec] = co_await timer.async_wait(no_throw); ec) co_return;
-        const auto before = settings_.web_tls;
-        if (!before) continue;
-        auto work = read_again(before->files);
-        const auto read = co_await asio::co_spawn(worker_, std::move(work), asio::use_awaitable);
-        // A reload has come between.
-        if (settings_.web_tls != before) continue;
-        std::string trouble;
-        for (const auto& one : read.troubles)
-            if (trouble.empty() && (!one.warning || read.tls)) trouble = one.words;
-        if (!trouble.empty() && trouble != said) log::warn("[web.tls]", {{"trouble", trouble}});
-        said = trouble;
-        if (!read.tls || read.tls->digest == before->digest) continue;
-        settings_.web_tls = read.tls;
-        web_->adopt(web_access());
-        log::info("the pages' certificate was renewed", {{"not_after", rfc3339(read.tls->not_after)}});
-    }
+WebRenewal App::renewal() {
+    return {.served = [this] { return settings_.web_tls; },
+            .read =
+                [this](WebTlsFiles files) {
+                    return asio::co_spawn(worker_, read_again(std::move(files)), asio::use_awaitable);
+                },
+            .renewed =
+                [this](std::shared_ptr<const WebTls> tls) {
+                    settings_.web_tls = std::move(tls);
+                    web_->adopt(web_access());
+                    log::info("the pages' certificate was renewed",
+                              {{"not_after", rfc3339(settings_.web_tls->not_after)}});
+                },
+            .trouble =
+                [](const std::string& words) {
+                    log::warn("[web.tls]", {{"trouble", words}});
+                }};
 }
 
 void App::stop(int signal) {
@@ -637,12 +541,15 @@ void App::finish_if_idle() {
     io_.stop();
 }
 
-int App::run() {
+WebBackend App::backend() {
     WebBackend backend;
     backend.metrics = [this] { return metrics(); };
-    backend.status = [this] { return status(); };
-    backend.results = [this](std::string name) { return results(std::move(name)); };
-    backend.details = [this](const std::string& name) { return details(name); };
+    backend.status = [this] {
+        return Status{
+            .location = settings_.location, .version = std::string(version()), .probes = views_.status()};
+    };
+    backend.results = [this](std::string name) { return views_.results(std::move(name)); };
+    backend.details = [this](const std::string& name) { return views_.details(name, shared_.location); };
     backend.incidents = [this](const IncidentWish& wish) {
         return std::make_shared<const IncidentList>(incidents_ ? incidents_->list(wish) : IncidentList{});
     };
@@ -650,20 +557,22 @@ int App::run() {
         return incidents_ ? incidents_->view(id) : std::shared_ptr<const IncidentView>();
     };
     backend.own_status = [this] { return boost::json::serialize(own_status()); };
-    backend.probe_now = [this](const std::string& name) { return probe_now(name); };
-    backend.run_now = [this](const std::string& name) {
-        const auto at = runners_.find(name);
-        if (at == runners_.end()) return false;
-        at->second->run_now();
-        return true;
-    };
+    backend.probe_now = [this](const std::string& name) { return views_.probe_now(name); };
+    backend.run_now = [this](const std::string& name) { return views_.run_now(name); };
     backend.revision = [this] { return shared_.revision; };
-    backend.unhealthy = [this] { return unhealthy(); };
+    backend.unhealthy = [this] { return views_.standing_still(); };
     backend.not_ready = [this] { return ready_ ? std::string() : std::string("starting or stopping"); };
     backend.reload = [this] { return reload(); };
+    backend.trouble = [](const std::string& what) {
+        log::error("a request got no answer by a fault of our own: please report this", {{"error", what}});
+    };
     backend.refused = [](const std::string& what, const std::string& client, std::uint64_t count) {
         log::warn(what, {{"client", client}, {"count", std::to_string(count)}});
     };
+    return backend;
+}
+
+int App::run() {
     std::string no_key;
     local_key_ = make_local_key(settings_.state_directory, no_key);
     if (!no_key.empty() && !settings_.web_users.empty())
@@ -672,7 +581,7 @@ int App::run() {
                    .lifecycle = options_.lifecycle,
                    .access = web_access()};
     try {
-        web_ = std::make_unique<WebServer>(std::move(web), io_.get_executor(), std::move(backend));
+        web_ = std::make_unique<WebServer>(std::move(web), io_.get_executor(), backend());
     } catch (const std::exception& e) {
         log::error("cannot listen", {{"error", e.what()}});
         return 1;
@@ -701,7 +610,7 @@ int App::run() {
     spawn(measure_lag(shared_.lag, std::move(seen)));
     spawn(watch());
     spawn(check_clock());
-    spawn(renew_certificate());
+    spawn(renew_web_tls(renewal()));
     ready_ = true;
     systemd_.ready("running");
     log::info("started", {{"version", std::string(version())},

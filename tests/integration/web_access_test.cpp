@@ -136,24 +136,6 @@ TEST_F(WebAccessReal, AReloadTakesAnotherCertificateAndOtherUsers) {
     daemon.until("it is plain", [&] { return daemon.get("/metrics").status == 200; });
 }
 
-TEST_F(WebAccessReal, ARenewedCertificateIsTakenWithoutAReload) {
-    DaemonProcess daemon(installation, environment());
-    EXPECT_EQ(ask(daemon, "/metrics", "first.ca").status, 200U);
-    show(second);
-    // It looks once a minute; until() has 30 s.
-    std::string after;
-    for (int i = 0; i < 3 && after.empty(); ++i) {
-        try {
-            daemon.until("the renewed certificate is shown",
-                         [&] { return ask(daemon, "/-/ready", "second.ca", "").status == 200U; });
-            after = daemon.log();
-        } catch (const std::runtime_error&) {
-            if (i == 2) throw;
-        }
-    }
-    EXPECT_NE(after.find("the pages' certificate was renewed"), std::string::npos) << after;
-}
-
 TEST_F(WebAccessReal, PrometheusScrapesIt) {
     for (const char* program : {"prometheus", "promtool"})
         if (practice::find_program(program).empty()) {
