@@ -21,7 +21,8 @@ std::string id_in(const AmfValue* object, std::initializer_list<std::string_view
         if (at == nullptr) continue;
         for (const auto name : names) {
             if (const auto text = at->string_at(name); text && !text->empty())
-                return printable(without(text->substr(0, longest_id), secrets));
+                // Cut last: the beginning of a secret is not found any more.
+                return printable(without(*text, secrets)).substr(0, longest_id);
             // Whole numbers that a double has exactly.
             const auto number = at->number_at(name);
             if (number && *number >= 0 && *number < 9007199254740992.0 && std::floor(*number) == *number)

@@ -333,6 +333,23 @@ TEST(RtmpPushRun, KeepsWhatTheServerCallsTheConnection) {
     EXPECT_EQ(count("requestid"), 1);
 }
 
+TEST(RtmpPushRun, KeepsWhatAServerThatTakesTheStreamCallsTheConnection) {
+    namespace rtmp = protocol::rtmp;
+    const auto started = [](const RtmpHeard&) {
+        rtmp::AmfObject info{
+            {{"level", "status"}, {"code", "NetStream.Publish.Start"}, {"clientid", "conn-2"}}};
+        return RtmpAnswer{
+            .messages = {rtmp::encode_command("onStatus", 0, {rtmp::AmfNull{}, std::move(info)}, 5, 1)}};
+    };
+    PushStage stage;
+    ScriptedRtmpServer server(stage.io, {.on_publish = started});
+    const Probe probe = stage.make("url = 'rtmp://127.0.0.1:" + std::to_string(server.port()) +
+                                   "/live/canary?key=value'\nmedia = '1s'\n");
+    const RunResult run = stage.judge(probe).run;
+    EXPECT_EQ(run.outcome(), RunOutcome::ok) << run.code.message();
+    EXPECT_EQ(run.got("clientid"), "conn-2");
+}
+
 TEST(RtmpPushRun, RefusalTellsWhatTheServerSaid) {
     PushStage stage;
     ScriptedRtmpServer server(

@@ -81,6 +81,8 @@ TEST(RtmpCommand, IdsOfTheServer) {
     EXPECT_EQ(status_with({{"clientid", ""}, {"data", AmfObject{{{"clientid", 7}}}}}).client_id, "7");
     EXPECT_EQ(status_with({{"clientid", "a\n\x01secret|"}}).client_id, "a??***|");
     EXPECT_EQ(status_with({{"clientid", std::string(5000, 'x')}}).client_id, std::string(128, 'x'));
+    const std::string across = status_with({{"clientid", std::string(125, 'x') + "secret"}}).client_id;
+    EXPECT_EQ(across, std::string(125, 'x') + "***");
     for (const AmfValue& none : {AmfValue(AmfNull{}), AmfValue(-1), AmfValue(1.5), AmfValue(1e300),
                                  AmfValue(std::nan("")), AmfValue(AmfObject{})})
         EXPECT_EQ(status_with({{"clientid", none}}).client_id, "");
