@@ -200,12 +200,10 @@ struct DrillVerb {
         verb->add_option("--practice", command.practice,
                          "Path of livecanary-practice, of a build with tests");
         verb->add_option("--dir", command.directory, "Keep the configuration and the logs there");
-        auto* by_itself = verb->add_flag(
-            "--alert-path", alert_path,
-            "Instead: send one marked alert to the configured Alertmanagers and see what comes of it");
+        auto* by_itself = verb->add_flag("--alert-path", alert_path,
+                                         "Instead: send one marked alert, see what comes of it");
         by_itself->excludes(list);
-        verb->add_option("--healthy", healthy,
-                         "Instead: break nothing for so long, such as 30m, and count what is said")
+        verb->add_option("--healthy", healthy, "Instead: break nothing for so long (30m), count what is said")
             ->excludes(list)
             ->excludes(fault)
             ->excludes(by_itself);
@@ -261,9 +259,7 @@ struct BundleVerb {
             ->required();
         verb->add_flag("--force", command.force, "Replace a file that is there");
         verb->add_flag("--run", command.run, "Run the probes once, now, for their results");
-        verb->add_option(
-            "--daemon", command.daemon_url,
-            "Where the daemon's pages are, if not at [web] listen, such as http://127.0.0.1:9877");
+        verb->add_option("--daemon", command.daemon_url, "URL of the daemon's pages, if not at [web] listen");
         verb->add_option("--config.file", command.config_file,
                          "Configuration; conf.d/*.toml beside it is merged")
             ->capture_default_str();

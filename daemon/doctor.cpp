@@ -199,7 +199,11 @@ Findings check_credentials(const std::vector<SecretPlace>& secrets, const std::v
         }
         const auto place = std::ranges::find(places, secret.path, &PlaceFacts::path);
         const bool in_file = secret.source == Source::file && place != places.end() && place->exists;
-        if (secret.source == Source::plain)
+        // A hash is made to be written down.
+        const bool is_hash = secret.name.starts_with("web.users.");
+        if (secret.source == Source::plain && is_hash)
+            book.ok(secret.name + ": a bcrypt hash in " + at);
+        else if (secret.source == Source::plain)
             book.warn(secret.name + ": " + from, "whoever sees the configuration sees the key",
                       "move it into a credential or a file of its own");
         else if (in_file && (place->mode & 022U) != 0)

@@ -131,6 +131,9 @@ TEST(Doctor, Credentials) {
               "be probed - see path, owner and mode of the file: l.toml:7");
     EXPECT_EQ(of(secret(Source::env, "KEY", "123456")).what, "push-main.push_key: environment variable KEY");
     EXPECT_EQ(of(secret(Source::plain, "", "123456")).level, Level::warn);
+    auto hash = secret(Source::plain, "", "$2y$10$abcdefghijklmnopqrstuv");
+    hash.name = "web.users.alice";
+    EXPECT_EQ(to_line(of(hash)), "ok   credentials: web.users.alice: a bcrypt hash in l.toml:7");
     const auto short_one = of(secret(Source::env, "KEY", "12345"));
     EXPECT_EQ(short_one.level, Level::warn);
     EXPECT_EQ(short_one.what, "push-main.push_key: environment variable KEY holds fewer than 6 characters");
