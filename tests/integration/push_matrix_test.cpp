@@ -40,6 +40,12 @@ protected:
     static constexpr const char* backup_key = NginxStack::backup_key;
 };
 
+/// The reason, where a server hangs up on media: Linux sends RST in place of FIN if some of it has come and
+/// was not read, which is a matter of microseconds.
+std::string_view hung_up(const Judged& judged) {
+    return judged.run.code && judged.run.reason() == Reason::reset ? "reset" : "closed";
+}
+
 TEST_F(NginxMatrix, SuccessLeavesNothing) {
     expect("nginx-rtmp", "success", probe(config(url("ok"), main_key)), "ok");
     EXPECT_TRUE(stack->hook.wait_until(
@@ -152,8 +158,9 @@ TEST_F(NginxMatrix, HookAnswers500) {
 }
 
 TEST_F(NginxMatrix, StartThenClose) {
-    expect("nginx-rtmp", "publish forbidden by ACL (Start, FIN)", probe(config(url("x", "deny"), main_key)),
-           "failed", "media", "closed", "push_app_name_disabled");
+    const auto judged = probe(config(url("x", "deny"), main_key));
+    expect("nginx-rtmp", "publish forbidden by ACL (Start, FIN)", judged, "failed", "media", hung_up(judged),
+           "push_app_name_disabled");
 }
 
 TEST_F(NginxMatrix, AppWithoutLive) {
@@ -167,7 +174,7 @@ TEST_F(NginxMatrix, Kicked) {
                                   "'\naddress = '127.0.0.1'\nmedia = '10s'\ntimeout = '20s'\npush_key = '" +
                                   std::string(main_key) + "'\n",
                               {"media", 1500ms, [&] { EXPECT_EQ(stack->nginx.kick("live", "x"), 1); }});
-    expect("nginx-rtmp", "kicked while pushing", judged, "failed", "media", "closed", "push_dropped");
+    expect("nginx-rtmp", "kicked while pushing", judged, "failed", "media", hung_up(judged), "push_dropped");
 }
 
 TEST_F(NginxMatrix, KilledWhilePushing) {
@@ -175,10 +182,8 @@ TEST_F(NginxMatrix, KilledWhilePushing) {
                                   "'\naddress = '127.0.0.1'\nmedia = '10s'\ntimeout = '20s'\npush_key = '" +
                                   std::string(main_key) + "'\n",
                               {"media", 1500ms, [&] { stack->nginx.stop(SIGKILL); }});
-    EXPECT_EQ(judged.run.outcome(), RunOutcome::failed);
-    expect("nginx-rtmp", "server killed while pushing", judged, "failed", "media",
-           to_string(judged.run.reason()), "push_dropped");
-    EXPECT_TRUE(judged.run.reason() == Reason::closed || judged.run.reason() == Reason::reset);
+    expect("nginx-rtmp", "server killed while pushing", judged, "failed", "media", hung_up(judged),
+           "push_dropped");
 }
 
 TEST_F(NginxMatrix, FrozenWhilePushing) {
