@@ -394,6 +394,15 @@ TEST(Journey, AnEventThatWeHeldBackProvesNothing) {
     EXPECT_EQ(stage.probe.diagnose(run).label(), "");
 }
 
+/// Nothing is claimed; `first` is the likeliest.
+void expect_only_candidates(const Diagnosis& found, std::string_view first, std::size_t ruled_out) {
+    expect_sound(found);
+    EXPECT_EQ(found.label(), "");
+    ASSERT_FALSE(found.candidates.empty());
+    EXPECT_EQ(to_string(found.candidates[0].cause), first);
+    EXPECT_EQ(found.ruled_out.size(), ruled_out);
+}
+
 // --- two traps of the backend: a row for each format, and the letters of a format
 
 /// A recording told of in several formats, and the rows that the backend made of it, by file.
@@ -505,12 +514,8 @@ TEST(JourneyFormats, ARowForEachClaimsNoTimeZoneWithoutItsHours) {
                      {"f-hls", Formats::row("f-hls", "", "http://h/a.m3u8", row.hls_starts)}}};
         const RunResult run = world.walk(stage);
         EXPECT_EQ(run.failed_phase(), "row") << row.name;
-        const Diagnosis found = stage.probe.diagnose(run);
-        expect_sound(found);
-        EXPECT_EQ(found.label(), "") << row.name;
-        ASSERT_FALSE(found.candidates.empty()) << row.name;
-        EXPECT_EQ(to_string(found.candidates[0].cause), row.first) << row.name;
-        EXPECT_EQ(found.ruled_out.size(), row.ruled_out) << row.name;
+        SCOPED_TRACE(row.name);
+        expect_only_candidates(stage.probe.diagnose(run), row.first, row.ruled_out);
     }
 }
 
@@ -699,12 +704,8 @@ TEST(JourneyUntold, TimeZoneIsNotClaimedWithoutItsHours) {
         stage.coming = {{1, UntoldStage::row("f-hls", "", "http://h/a.m3u8", row.hls)},
                         {1, UntoldStage::row("f-mp4", "http://h/a.mp4", "", row.mp4)}};
         const RunResult run = stage.walk();
-        const Diagnosis found = stage.probe.diagnose(run);
-        expect_sound(found);
-        EXPECT_EQ(found.label(), "") << row.hls;
-        ASSERT_FALSE(found.candidates.empty()) << row.hls;
-        EXPECT_EQ(to_string(found.candidates[0].cause), row.first) << row.hls;
-        EXPECT_EQ(found.ruled_out.size(), row.ruled_out) << row.hls;
+        SCOPED_TRACE(row.hls);
+        expect_only_candidates(stage.probe.diagnose(run), row.first, row.ruled_out);
     }
 }
 
